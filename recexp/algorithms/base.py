@@ -1,0 +1,154 @@
+"""The contract of a recommender, and what one may offer beyond it.
+
+A recommender is a dataclass: its fields are its hyperparameters, each written once with its
+default, checked in `__post_init__` and never changed afterwards. `fit` learns attributes that end
+in `_` and returns self. Nothing else is promised: ranking, filtering of seen items, fallbacks,
+evaluation, recording and randomness (a `seed` field where the method draws) are not its business.
+
+What a recommender can do beyond `fit` and `score` it says by having the methods of one of the
+protocols below; whoever wants a capability asks with `isinstance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from enum import IntEnum
+from typing import Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recexp.arrays import Float32Array, FloatArray, IdxArray, Sparse
+from recexp.data.dataset import Dataset
+from recexp.errors import ConfigError
+
+
+@runtime_checkable
+class Recommender(Protocol):
+    """What every algorithm is: something that learns and scores."""
+
+    def fit(self, train: Dataset) -> Self:
+        """Learn from the training part; the object is new and fitted once."""
+        ...
+
+    def score(self, users: IdxArray) -> Float32Array:
+        """Return scores, float32 (len(users), n_items): larger is better, -inf means never.
+
+        `users` are idx of the dataset; some may have no training interaction. Finite or -inf.
+        """
+        ...
+
+
+class Source(IntEnum):
+    """How a user's scores were made."""
+
+    MODEL = 0
+    """learned from the user's own training interactions, or the same for everybody by design"""
+    FEATURES = 1
+    """from the user's side features alone"""
+    FOLD_IN = 2
+    """from a history given after training"""
+    FALLBACK = 3
+    """not by this algorithm: it has nothing to say of this user, so popularity answers"""
+
+
+@runtime_checkable
+class StatesSource(Protocol):
+    """Says how it answers each user.
+
+    Without this protocol, users with a training interaction count as MODEL, others as FALLBACK.
+    """
+
+    def source(self, users: IdxArray) -> NDArray[np.uint8]:
+        """Return a `Source` for each user, uint8."""
+        ...
+
+
+@runtime_checkable
+class FactorModel(Protocol):
+    """Scores that are one matrix product: `score(users) == user_factors[users] @ item_factors.T`.
+
+    Biases are columns of the factors. Ranking then multiplies and selects block by block.
+    """
+
+    def factors(self) -> tuple[Float32Array, Float32Array]:
+        """Return (n_users, d) and (n_items, d), float32, C-contiguous."""
+        ...
+
+
+@runtime_checkable
+class PredictsRatings(Protocol):
+    """Predicts ratings on the scale of the data."""
+
+    def predict(self, users: IdxArray, items: IdxArray) -> FloatArray:
+        """Return the predicted rating of each pair, float64, not clipped; NaN where impossible."""
+        ...
+
+
+@runtime_checkable
+class FoldIn(Protocol):
+    """Scores users it was not fitted on, from their histories."""
+
+    def score_histories(self, histories: Sparse) -> Float32Array:
+        """Return scores, float32 (n_histories, n_items), of a csr (n_histories, n_items)."""
+        ...
+
+
+@runtime_checkable
+class SimilarItems(Protocol):
+    """Compares items."""
+
+    def similarities(self, items: IdxArray) -> Float32Array:
+        """Return the similarity of each of `items` to every item, float32 (len(items), n_items)."""
+        ...
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """Gives reasons."""
+
+    def explain(self, user: int, item: int, n: int) -> list[tuple[str, float]]:
+        """Return at most `n` (reason, weight) pairs, heaviest first.
+
+        A reason is `item:IDX` (an item of the user's history) or `term:TEXT`.
+        """
+        ...
+
+
+@runtime_checkable
+class HasState(Protocol):
+    """Becomes arrays and plain values, and comes back to give bit-identical scores."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what was learned: numpy arrays, csr arrays, and plain JSON values by name."""
+        ...
+
+    def restore(self, state: Mapping[str, Any]) -> Self:
+        """Take up a state made by `state()` of an object with the same hyperparameters."""
+        ...
+
+
+def hyperparameters(recommender: Any) -> dict[str, Any]:
+    """Return the hyperparameters of a recommender by name, in the order they are written."""
+    return {field.name: getattr(recommender, field.name) for field in fields(recommender)}
+
+
+def require(condition: bool, recommender: Any, name: str, expected: str) -> None:
+    """Raise ConfigError unless `condition` holds for the hyperparameter `name`.
+
+    >>> require(False, type("EASE", (), {"regularization": -1})(), "regularization", "> 0")
+    Traceback (most recent call last):
+    recexp.errors.ConfigError: algo.regularization=-1: EASE expects > 0
+    """
+    if not condition:
+        value = getattr(recommender, name)
+        raise ConfigError(f"algo.{name}={value}: {type(recommender).__name__} expects {expected}")
+
+
+def sources(recommender: Recommender, users: IdxArray, train: Dataset) -> NDArray[np.uint8]:
+    """Return how each of `users` is answered, uint8 (see `Source`)."""
+    if isinstance(recommender, StatesSource):
+        return recommender.source(users)
+    known = train.interactions.user_counts()[users] > 0
+    return np.where(known, Source.MODEL, Source.FALLBACK).astype(np.uint8)
