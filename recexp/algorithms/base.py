@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from recexp.arrays import Float32Array, FloatArray, IdxArray, Sparse
 from recexp.data.dataset import Dataset
-from recexp.errors import ConfigError
+from recexp.errors import ConfigError, DataError
 
 
 @runtime_checkable
@@ -36,7 +36,18 @@ class Recommender(Protocol):
         """Return scores, float32 (len(users), n_items): larger is better, -inf means never.
 
         `users` are idx of the dataset; some may have no training interaction. Finite or -inf.
+        Several threads may ask at once.
         """
+        ...
+
+
+@runtime_checkable
+class StatesNeeds(Protocol):
+    """Says what its training data must have, so that a run can refuse before it splits."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Names among `ratings`, `timestamps`, `item_features`, `user_features`, `item:COLUMN`."""
         ...
 
 
@@ -144,6 +155,38 @@ def require(condition: bool, recommender: Any, name: str, expected: str) -> None
     if not condition:
         value = getattr(recommender, name)
         raise ConfigError(f"algo.{name}={value}: {type(recommender).__name__} expects {expected}")
+
+
+def check_needs(recommender: Any, dataset: Dataset) -> None:
+    """Raise DataError when `dataset` lacks something that `recommender` says it needs."""
+    for need in sorted(recommender.needs) if isinstance(recommender, StatesNeeds) else ():
+        kind, _, column = need.partition(":")
+        has, advice = {
+            "ratings": (
+                dataset.explicit,
+                "set dataset.columns.rating, or use an algorithm for interactions without "
+                "ratings, such as algo=lightfm or algo=popularity",
+            ),
+            "timestamps": (
+                dataset.interactions.timestamp is not None,
+                "set dataset.columns.timestamp, or leave out the options that count days",
+            ),
+            "item_features": (dataset.item_features is not None, _ADD_FEATURES),
+            "user_features": (dataset.user_features is not None, _ADD_FEATURES),
+            "item": (
+                column in dataset.item_columns,
+                f"choose among the columns it has ({', '.join(sorted(dataset.item_columns))})"
+                if dataset.item_columns
+                else "use a dataset that describes its items, or an algorithm without text",
+            ),
+        }[kind]
+        if not has:
+            lacks = f"item column '{column}'" if column else kind.replace("_", " ")
+            name = type(recommender).__name__
+            raise DataError(f"{dataset.name} has no {lacks}, which {name} needs: {advice}")
+
+
+_ADD_FEATURES = "use a dataset that has them, or an algorithm that needs none"
 
 
 def sources(recommender: Recommender, users: IdxArray, train: Dataset) -> NDArray[np.uint8]:
