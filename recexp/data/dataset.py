@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from recexp.arrays import AnyArray, BoolArray, IdxArray, Sparse
+from recexp.arrays import AnyArray, BoolArray, IdxArray, IntArray, Sparse
 from recexp.data.ids import IdMap
 from recexp.data.interactions import Interactions
 from recexp.errors import DataError
@@ -97,13 +97,34 @@ class Dataset:
         `values` default to 1. With a scale, the relevance threshold is `default_threshold(scale)`.
         Raises DataError when there is no row.
         """
-        if len(user_ids) == 0:
-            raise DataError(f"{name} has no interactions; expected at least one row")
         users, user_idx = IdMap.factorize(user_ids)
         items, item_idx = IdMap.factorize(item_ids)
-        values = np.ones(len(user_ids), np.float32) if values is None else values
-        time = () if timestamps is None else (timestamps,)
-        order = np.lexsort((values, *time, item_idx, user_idx))
+        return cls.from_indices(
+            name, users, user_idx, items, item_idx, values, timestamps, scale=scale, facts=facts
+        )
+
+    @classmethod
+    def from_indices(
+        cls,
+        name: str,
+        users: IdMap,
+        user_idx: AnyArray,
+        items: IdMap,
+        item_idx: AnyArray,
+        values: AnyArray | None = None,
+        timestamps: AnyArray | None = None,
+        *,
+        scale: tuple[float, float] | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> Dataset:
+        """Return a dataset of parallel columns whose ids are already idx into the maps.
+
+        As `from_columns`; idx depend on the maps, which are best in sorted order.
+        """
+        if len(user_idx) == 0:
+            raise DataError(f"{name} has no interactions; expected at least one row")
+        values = np.ones(len(user_idx), np.float32) if values is None else values
+        order = canonical_order(user_idx, item_idx, timestamps, values, len(items))
         interactions = Interactions(
             user_idx[order],
             item_idx[order],
@@ -180,10 +201,29 @@ class Dataset:
             if features is not None:
                 digest.update(repr(features.names).encode())
                 for part in (features.matrix.indptr, features.matrix.indices, features.matrix.data):
-                    digest.update(_bytes(part))
+                    _hash(digest, part)
         for columns in (self.user_columns, self.item_columns):
             digest.update(repr(sorted(columns.items())).encode())
         return digest.hexdigest()
+
+
+def canonical_order(
+    user_idx: AnyArray,
+    item_idx: AnyArray,
+    timestamps: AnyArray | None,
+    values: AnyArray,
+    n_items: int,
+) -> IntArray:
+    """Positions in the order of (user, item, timestamp, value), the same for any order of rows."""
+    pair = user_idx.astype(np.int64) * n_items + item_idx
+    order = np.argsort(pair, kind="stable")
+    same = pair[order[1:]] == pair[order[:-1]]
+    if same.any():
+        repeated = np.append(same, False) | np.append(False, same)
+        rows = order[repeated]
+        time = () if timestamps is None else (timestamps[rows],)
+        order[repeated] = rows[np.lexsort((values[rows], *time, pair[rows]))]
+    return order
 
 
 def default_threshold(scale: tuple[float, float]) -> float:
@@ -201,14 +241,20 @@ def fingerprint(interactions: Interactions) -> str:
     digest = hashlib.sha256(repr((interactions.n_users, interactions.n_items)).encode())
     for name in ("user_idx", "item_idx", "value", "timestamp"):
         column = getattr(interactions, name)
-        digest.update(name.encode() if column is None else _bytes(column))
+        if column is None:
+            digest.update(name.encode())
+        else:
+            _hash(digest, column)
     return digest.hexdigest()
 
 
-def _bytes(array: AnyArray) -> bytes:
-    """The bytes of an array, the same on machines of either byte order and index width."""
+def _hash(digest: hashlib._Hash, array: AnyArray) -> None:
+    """Add an array, the same on machines of either byte order and index width."""
     kind = {"i": "<i8", "u": "<i8", "f": "<f4" if array.dtype.itemsize == 4 else "<f8"}
-    return np.ascontiguousarray(array, dtype=kind[array.dtype.kind]).tobytes()
+    dtype = kind[array.dtype.kind]
+    # In blocks: the columns of 20 million interactions would be copied whole.
+    for start in range(0, len(array), 1 << 20):
+        digest.update(np.ascontiguousarray(array[start : start + (1 << 20)], dtype=dtype).data)
 
 
 def _renumber(kept: IdxArray, size: int) -> IdxArray:
