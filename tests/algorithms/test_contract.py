@@ -1,0 +1,69 @@
+"""Every algorithm that ships keeps the contract."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from recexp.algorithms.base import hyperparameters
+from recexp.testing import check_recommender
+
+CONF = Path(__file__).parents[2] / "conf" / "algo"
+OPTIONS = sorted(path.stem for path in CONF.glob("*.yaml"))
+FRAME = {"${seed}": 42, "${positive_threshold}": None, "${threads}": None}
+
+NOT_PERSONAL = {"popularity", "random", "baseline", "slope_one"}
+SGD = {"method": "sgd"}
+BIASED = {"biased": True}
+PEARSON_BASELINE = {"similarity": "pearson_baseline"}
+KOS = {"loss": "warp-kos"}
+# What else has to be set for a hyperparameter to matter, and values that cannot be guessed.
+CONTEXTS: dict[str, dict[str, Any]] = {
+    "window_days": {"window_days": 30.0},
+    "half_life_days": {"half_life_days": 30.0},
+    "positive_threshold": {"positive_threshold": 5.0},
+    "n_neighbors": {"n_neighbors": 5},
+    "min_neighbors": {"min_neighbors": 41},
+    "min_support": {"min_support": 20},
+    "shrinkage": PEARSON_BASELINE,
+}
+BY_OPTION: dict[str, dict[str, Any]] = {
+    "nmf": {"learning_rate": BIASED, "bias_regularization": BIASED},
+    "baseline": {"learning_rate": SGD, "regularization": SGD},
+    "co_clustering": {"epochs": {"epochs": 1}},
+    "lightfm": {"kos_k": KOS, "kos_n": KOS},
+    "itemknn": {"shrinkage": {}},
+    "userknn": {"shrinkage": {}},
+    "slim": {"max_iterations": {"max_iterations": 1}},
+    "tfidf": {"min_df": {"min_df": 5}, "ngram_min": {"ngram_min": 2}},
+}
+
+
+def make(option: str) -> Any:
+    """The recommender of an option, with the constructor's arguments as in the YAML."""
+    node = yaml.safe_load((CONF / f"{option}.yaml").read_text(encoding="utf-8"))
+    module, _, name = node.pop("_target_").rpartition(".")
+    values = {key: FRAME.get(str(value), value) for key, value in node.items()}
+    return getattr(importlib.import_module(module), name)(**values)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_it_keeps_the_contract(option: str) -> None:
+    check_recommender(
+        functools.partial(make, option),
+        personal=option not in NOT_PERSONAL,
+        contexts=CONTEXTS | BY_OPTION.get(option, {}),
+    )
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_its_yaml_lists_every_hyperparameter_with_its_default(option: str) -> None:
+    built = make(option)
+    node = yaml.safe_load((CONF / f"{option}.yaml").read_text(encoding="utf-8"))
+    assert list(node) == ["_target_", *hyperparameters(built)]
+    assert hyperparameters(built) == hyperparameters(type(built)())
