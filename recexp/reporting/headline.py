@@ -1,0 +1,70 @@
+"""The numbers of a run under the names that MLflow holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from recexp.evaluation.summary import Estimate
+from recexp.reporting.outcome import Outcome
+
+_MOST = 200
+"""MLflow's stores slow down beyond this many metrics a run; `metrics.csv` has them all."""
+
+_IN_SEGMENTS = ("precision", "recall")
+"""What segments show beside the objective, at its cutoff."""
+
+
+def headline(outcome: Outcome) -> dict[str, float]:
+    """Return the headline metrics of a run by MLflow name; finite values only, at most 200.
+
+    Test metrics without prefix and with intervals, `time/`, `memory/`, `data/`, `split/`,
+    `<segment>/` (the objective and a few others), `sampled/` and `val/` (the objective first).
+    """
+    metrics: dict[str, float] = {}
+    for one in outcome.evaluation.table:
+        if not one.segment:
+            metrics |= _with_interval(one)
+    metrics |= dict(_facts(outcome))
+    cutoff = outcome.objective.partition("@")[2]
+    shown = {outcome.objective, "rmse", *(f"{name}@{cutoff}" for name in _IN_SEGMENTS)}
+    for one in outcome.evaluation.table:
+        if one.segment and one.metric in shown:
+            metrics[one.key] = one.value
+            if one.metric == outcome.objective:
+                metrics |= _with_interval(one)
+                metrics[f"{one.segment}/n_users"] = float(one.n_users)
+    if outcome.sampled is not None:
+        metrics |= {one.key: one.value for one in outcome.sampled.table}
+    if outcome.validation is not None:
+        whole = [one for one in outcome.validation.table if not one.segment]
+        for one in sorted(whole, key=lambda one: one.metric != outcome.objective):
+            metrics[f"val/{one.key}"] = one.value
+    finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    return dict(list(finite.items())[:_MOST])
+
+
+def _with_interval(one: Estimate) -> dict[str, float]:
+    return {
+        one.key: one.value,
+        f"{one.key}_ci_low": one.ci_low,
+        f"{one.key}_ci_high": one.ci_high,
+    }
+
+
+def _facts(outcome: Outcome) -> Iterator[tuple[str, float]]:
+    for stage, seconds in outcome.seconds.items():
+        yield f"time/{stage}_seconds", seconds
+    yield "memory/peak_mb", outcome.peak_mb
+    yield "data/n_users", float(outcome.dataset.n_users)
+    yield "data/n_items", float(outcome.dataset.n_items)
+    yield "data/n_interactions", float(len(outcome.dataset.interactions))
+    for name, value in outcome.audit.metrics().items():
+        yield f"split/{name}", value
+    counts = outcome.recommendations.source_counts
+    yield "evaluated_users", float(len(outcome.recommendations.sources))
+    for source, n in counts.items():
+        yield f"answered/{source}", float(n)
+    yield "tied_boundary_share", outcome.recommendations.tied_boundary_share
+    if outcome.ratings is not None:
+        yield "fallback_share", outcome.ratings.fallback_share
