@@ -1,0 +1,177 @@
+"""What of a run is written down, and how it ends whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import recexp
+from recexp import build
+from recexp.algorithms.base import Recommender, hyperparameters
+from recexp.data.dataset import Dataset
+from recexp.errors import StorageError
+from recexp.lifecycle import Terminated
+from recexp.plan import Plan
+from recexp.reporting import plots
+from recexp.reporting.files import write_run
+from recexp.reporting.outcome import Outcome
+from recexp.splits.base import Split
+from recexp.tracking.base import DatasetInput, Record, TrackedRun
+
+_NOT_IDENTITY = (
+    *("run_name", "experiment_name", "output_dir", "parent_run_id", "tracking", "plots"),
+    "threads",
+)
+"""Keys that decide how a run is made or kept, not what it finds."""
+
+
+@contextlib.contextmanager
+def ending(tracked: TrackedRun) -> Iterator[None]:
+    """Close the run as FAILED or KILLED, with the reason in a tag, if it does not finish."""
+    try:
+        yield
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt | Terminated)
+        reason = f"{type(error).__name__}: {error}".strip(": ").splitlines()[0]
+        with contextlib.suppress(StorageError):  # the store itself may be what failed
+            tracked.log(Record(tags={"recexp.reason": reason[:500]}))
+            tracked.end("KILLED" if stopped else "FAILED")
+        raise
+
+
+@contextlib.contextmanager
+def keeping(folder: Path) -> Iterator[None]:
+    """Say where the results are when they cannot be stored."""
+    try:
+        yield
+    except StorageError as error:
+        raise StorageError(f"{error} (the results are kept in {folder})") from error
+
+
+def output_folder(folder: Path) -> Path:
+    """The output folder, made now: what cannot be written should show before the work."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or error
+        raise StorageError(
+            f"output_dir={folder} cannot be written ({reason}); set another output_dir"
+        ) from error
+    return folder
+
+
+def opening(
+    plan: Plan, origin: Mapping[str, Any], dataset: Dataset, split: Split, recommender: Recommender
+) -> Record:
+    """What is known of a run before it fits."""
+    config = build.plain(plan.composed.config)
+    params = {**plan.names, "seed": plan.seed} | _flat("algo", hyperparameters(recommender))
+    for group in ("dataset", "split", "preprocess"):
+        params |= _flat(group, config[group] or {})
+    for key in ("cutoffs", "exclude_seen", "candidates", "users"):
+        params[key] = config[key]
+    params["relevance_threshold"] = dataset.relevance_threshold
+    params["positive_threshold"] = (
+        config["positive_threshold"]
+        if config["positive_threshold"] is not None
+        else dataset.relevance_threshold
+    )
+    git = origin["git"] or {}
+    tags = {
+        "recexp.version": recexp.__version__,
+        "recexp.config_hash": _config_hash(config),
+        "recexp.dataset_fingerprint": dataset.fingerprint,
+        "recexp.split_fingerprint": split.fingerprint,
+        "mlflow.user": os.environ.get("USER") or os.environ.get("USERNAME") or "unknown",
+        "mlflow.source.name": "recexp run",
+        "mlflow.source.type": "LOCAL",
+    }
+    if git:
+        tags["mlflow.source.git.commit"] = git["commit"]
+        tags["mlflow.source.git.branch"] = git["branch"] or ""
+        tags["recexp.git_dirty"] = str(git["dirty"]).lower()
+    source = str(dataset.facts.get("source", dataset.name))
+    inputs = tuple(
+        DatasetInput(dataset.name, digest[:8], source, json.dumps({"rows": rows}), context)
+        for digest, rows, context in (
+            (dataset.fingerprint, len(split.train.interactions), "training"),
+            (split.fingerprint, len(split.test), "testing"),
+        )
+    )
+    return Record(params={k: _text(v) for k, v in params.items()}, tags=tags, datasets=inputs)
+
+
+def closing_tags(outcome: Outcome) -> dict[str, str]:
+    if outcome.ratings is None:
+        return {}
+    return {"recexp.rating_source": outcome.ratings.rating_source}
+
+
+def write_files(output: Path, plan: Plan, outcome: Outcome, origin: Mapping[str, Any]) -> Path:
+    """Write the run's files into a new folder, which appears whole or not at all."""
+    plain = re.sub(r"[^\w.-]+", "_", plan.run_name)
+    name = f"{plain}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{time.time_ns() % 10**6}"
+    folder, partial = output / name, output / f".{name}"
+    try:
+        partial.mkdir(parents=True)
+        write_run(partial, outcome, _provenance_of(plan, outcome, origin))
+        if plan.frame.plots:
+            plots.write(partial / "plots", outcome)
+        return partial.rename(folder)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _provenance_of(plan: Plan, outcome: Outcome, origin: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **origin,
+        "overrides": list(plan.composed.overrides),
+        "choices": dict(plan.composed.choices),
+        "seed": outcome.seed,
+        "config_hash": _config_hash(outcome.config),
+        "dataset_fingerprint": outcome.dataset.fingerprint,
+        "split_fingerprint": outcome.split.fingerprint,
+        "dataset_facts": dict(outcome.dataset.facts),
+        "preprocess": [str(step) for step in outcome.steps],
+        "split_facts": dict(outcome.split.facts),
+    }
+
+
+def _config_hash(config: Mapping[str, Any]) -> str:
+    """SHA-256 of what decides the numbers of a run."""
+    identity = {key: value for key, value in config.items() if key not in _NOT_IDENTITY}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested options under dotted keys, without `_target_`."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(f"{prefix}.{key}", value)
+        elif key != "_target_":
+            flat[f"{prefix}.{key}"] = value
+    return flat
+
+
+def _text(value: Any) -> str:
+    return (
+        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )
+
+
+def size_mb(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
