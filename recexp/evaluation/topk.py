@@ -123,8 +123,8 @@ def top_k(
     return lists
 
 
-USER_TILE, ITEM_TILE = 256, 256
-"""The one shape of product, because a BLAS may give other last bits for other shapes: 256 KB,
+USER_TILE, ITEM_TILE = 512, 256
+"""The one shape of product, because a BLAS may give other last bits for other shapes: 512 KB,
 which stay in a core's own cache until they have been looked at."""
 
 DENSE_BLOCK = 2**22
