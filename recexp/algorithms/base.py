@@ -11,7 +11,7 @@ protocols below; whoever wants a capability asks with `isinstance`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from enum import IntEnum
 from typing import Any, Protocol, Self, runtime_checkable
@@ -103,6 +103,35 @@ class FoldIn(Protocol):
 
     def score_histories(self, histories: Sparse) -> Float32Array:
         """Return scores, float32 (n_histories, n_items), of a csr (n_histories, n_items)."""
+        ...
+
+
+@runtime_checkable
+class PartialFit(Protocol):
+    """Goes on learning from what came after the data it was fitted on."""
+
+    def partial_fit(self, new: Dataset) -> Self:
+        """Learn from the interactions of `new` alone.
+
+        `new` numbers users and items as the training data did and may have more of both.
+        """
+        ...
+
+
+@runtime_checkable
+class Iterative(Protocol):
+    """Learns in epochs, so that whoever trains it may look on and stop."""
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs `fit` learns."""
+        ...
+
+    def fit_epochs(self, train: Dataset) -> Iterator[int]:
+        """Learn epoch by epoch, at most `epochs`, giving the number learned; it scores after each.
+
+        All of them learn what `fit` learns, bit for bit.
+        """
         ...
 
 
