@@ -114,6 +114,7 @@ class Spent:
 
 
 def spent(function: Callable[[], Any]) -> tuple[Spent, Any]:
+    time.sleep(0.1)  # threads of the BLAS call before keep spinning for a while
     clock, cpu = time.perf_counter(), time.process_time()
     result = function()
     return Spent(time.perf_counter() - clock, time.process_time() - cpu), result

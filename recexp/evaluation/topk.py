@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -95,6 +96,7 @@ def top_k(
             f"lists of k={k} items from a catalogue of {n_items}: expected a cutoff in "
             f"1..{n_items}; change cutoffs"
         )
+    tiled = isinstance(model, FactorModel)
     source = _tiles(model, n_items) if isinstance(model, FactorModel) else _dense(model, n_items)
     indptr, indices = _rows(seen, users)
     priority = priorities(tie_rank, candidates)
@@ -117,7 +119,7 @@ def top_k(
     n_bytes = source.n_bytes + selection_bytes(source.n_rows, k, n_items)
     in_flight = max(1, min(threads, memory_mb * 2**20 // n_bytes))
     starts = range(0, len(users), source.n_rows)
-    with _one_blas_thread(), ThreadPoolExecutor(in_flight) as workers:
+    with _one_blas_thread(of_numpy_alone=tiled), ThreadPoolExecutor(in_flight) as workers:
         for _ in progress(workers.map(fill, starts), "recommend", total=len(starts)):
             pass
     return lists
@@ -207,12 +209,21 @@ def _rows(seen: Sparse | None, users: IdxArray) -> tuple[IntArray, IdxArray]:
     return seen.indptr.astype(np.int64), seen.indices.astype(np.int32, copy=False)
 
 
-def _one_blas_thread() -> AbstractContextManager[Any]:
+def _one_blas_thread(*, of_numpy_alone: bool) -> AbstractContextManager[Any]:
     """Return a context in which BLAS works in the thread that calls it, on every platform alike."""
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import ThreadpoolController
 
-    limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
+    controller = _blas_of_numpy() if of_numpy_alone else ThreadpoolController()
+    limits: AbstractContextManager[Any] = controller.limit(limits=1, user_api="blas")
     return limits
+
+
+@cache
+def _blas_of_numpy() -> Any:
+    """Return what controls the libraries loaded so far; finding them takes a millisecond."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _name(model: object) -> str:
