@@ -36,13 +36,14 @@ class Checkerboard:
         missing[:, rows.item_counts() == 0] = False
         return missing
 
-    def solved(self, scores: Float32Array) -> float:
+    def solved(self, scores: Float32Array, pairs: BoolArray | None = None) -> float:
         """Return how often a missing pair that is liked scores above one that is not (ties: half).
 
-        0.5 is chance; the mean over users.
+        0.5 is chance; the mean over users. `pairs`, (n_users, n_items), leaves out others.
         """
         shares = []
-        for row, missing, liked in zip(scores, self.missing, self.liked, strict=True):
+        asked = self.missing if pairs is None else self.missing & pairs
+        for row, missing, liked in zip(scores, asked, self.liked, strict=True):
             good, bad = row[missing & liked], row[missing & ~liked]
             if len(good) and len(bad):
                 above = (good[:, None] > bad).mean() + 0.5 * (good[:, None] == bad).mean()

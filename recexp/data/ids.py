@@ -75,6 +75,20 @@ class IdMap:
         index = self._index
         return np.fromiter((index.get(id_, -1) for id_ in ids), dtype=np.int32)
 
+    def parse(self, texts: Iterable[str]) -> list[Any]:
+        """Return the id that each text writes: a whole number where the ids are, else the text.
+
+        >>> IdMap([7, 8]).parse(["7", "007", "x"]), IdMap(["7"]).parse(["7"])
+        ([7, '007', 'x'], ['7'])
+        """
+        whole = bool(self._ids) and isinstance(self._ids[0], int)
+        return [
+            int(text)
+            if whole and text.removeprefix("-").isdecimal() and str(int(text)) == text
+            else text
+            for text in texts
+        ]
+
     def to_ids(self, idx: Iterable[int]) -> list[Any]:
         """Return the id of each idx (0..n-1)."""
         return [self._ids[i] for i in idx]

@@ -90,7 +90,7 @@ class _Source:
 def load_movielens(
     variant: str = DEFAULT, path: str | None = None, base_url: str = GROUPLENS
 ) -> Dataset:
-    """Return a MovieLens release as published, with titles, genres, years and demographics.
+    """Return a MovieLens release as published, with titles, genres, years, tags and demographics.
 
     Args:
         variant: 100k, latest-small, 1m, 10m, 20m, 25m or 32m.
@@ -117,7 +117,7 @@ def load_movielens(
     layout = layout_of(files)
     sha256 = files.sha256(NAMES[layout])
     facts["sha256"] = sha256
-    snapshot = cache_folder() / "snapshots" / f"movielens-{variant}-{sha256[:32]}-v{FORMAT}.npz"
+    snapshot = cache_folder() / "snapshots" / f"movielens-{variant}-{sha256[:32]}-v{FORMAT}"
     try:
         dataset = load_snapshot(snapshot)
     except (OSError, DataError):
@@ -231,6 +231,9 @@ def _dataset(variant: str, tables: Tables) -> Dataset:
     )
     items = [tables.items.get(id_, Item()) for id_ in dataset.items.ids]
     years = [item.year for item in items]
+    tags = tuple("|".join(item.tags) for item in items)
+    if any(tags):
+        facts["tags"] = "given at any time, also after the cutoff of a split"
     users = [tables.users.get(id_, User()) for id_ in dataset.users.ids] if tables.users else []
     columns = [name for name in ("age", "gender", "occupation", "zip") if users]
     return replace(
@@ -239,6 +242,7 @@ def _dataset(variant: str, tables: Tables) -> Dataset:
             "title": tuple(item.title for item in items),
             "genres": tuple("|".join(item.genres) for item in items),
             "year": tuple(years),
+            **({"tags": tags} if any(tags) else {}),
         },
         item_features=stack(
             multi_hot([item.genres for item in items], "genre"),

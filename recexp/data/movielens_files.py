@@ -6,7 +6,8 @@ import csv
 import io
 import re
 import zlib
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import IO
 from zipfile import BadZipFile
@@ -24,10 +25,12 @@ Ratings = tuple[AnyArray, AnyArray, AnyArray, AnyArray]
 
 @dataclass(frozen=True)
 class Item:
-    """A movie: its title with the year, as published, and its genres."""
+    """A movie: its title with the year, as published, its genres, and users' tags, each as often as
+    it was given."""
 
     title: str = ""
     genres: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
     @property
     def year(self) -> str:
@@ -114,10 +117,13 @@ def _read_atomic(files: Files) -> Tables:
 def _read_dat(files: Files) -> Tables:
     """ML-1M and ML-10M: `::` between fields, which titles may contain; 10M has no users."""
     items = {}
+    lines = files.lines("tags.dat") if "tags.dat" in files else ()
+    parts = (line.split("::", 2) for line in lines)
+    tags = _by_movie((number, rest.rsplit("::", 1)[0]) for _, number, rest in parts)
     for line in files.lines("movies.dat"):
         number, rest = line.split("::", 1)
         title, genres = rest.rsplit("::", 1)
-        items[int(number)] = _item(title, tuple(genres.split("|")))
+        items[int(number)] = _item(title, tuple(genres.split("|")), tags[int(number)])
     users = {}
     for line in files.lines("users.dat") if "users.dat" in files else ():
         number, gender, age, occupation, zip_code = line.split("::")
@@ -128,10 +134,11 @@ def _read_dat(files: Files) -> Tables:
 
 def _read_csv(files: Files) -> Tables:
     """ML-latest-small, 20M, 25M, 32M: comma separated with headers, no users."""
-    lines = files.lines("movies.csv")
+    lines = files.lines("tags.csv") if "tags.csv" in files else []
+    tags = _by_movie((number, tag) for _, number, tag, _ in csv.reader(lines[1:]))
     items = {
-        int(number): _item(title, tuple(genres.split("|")))
-        for number, title, genres in csv.reader(lines[1:])
+        int(number): _item(title, tuple(genres.split("|")), tags[int(number)])
+        for number, title, genres in csv.reader(files.lines("movies.csv")[1:])
     }
     with files.open("ratings.csv") as file:
         return Tables(_ratings(file, ",", "userId,movieId,rating,timestamp"), items)
@@ -146,8 +153,8 @@ LAYOUTS: dict[str, Callable[[Files], Tables]] = {
 NAMES = {
     "u.data": ("u.data", "u.item", "u.genre", "u.user"),
     "ml-100k.inter": ("ml-100k.inter", "ml-100k.item", "ml-100k.user"),
-    "ratings.dat": ("ratings.dat", "movies.dat", "users.dat"),
-    "ratings.csv": ("ratings.csv", "movies.csv"),
+    "ratings.dat": ("ratings.dat", "movies.dat", "users.dat", "tags.dat"),
+    "ratings.csv": ("ratings.csv", "movies.csv", "tags.csv"),
 }
 """What is read of each layout."""
 OCCUPATIONS = (
@@ -160,12 +167,18 @@ UNKNOWN = {"unknown", "unkonwn", "(no genres listed)", ""}
 """How the sources write that they do not know (RecBole misspells it)."""
 
 
-def _item(title: str, genres: tuple[str, ...]) -> Item:
+def _by_movie(given: Iterable[tuple[str, str]]) -> defaultdict[int, list[str]]:
+    tags: defaultdict[int, list[str]] = defaultdict(list)
+    for number, tag in given:
+        tags[int(number)].append(tag.strip())
+    return tags
+
+
+def _item(title: str, genres: tuple[str, ...], tags: Iterable[str] = ()) -> Item:
     """One form for what two sources of the same release write differently."""
     title = re.sub(r"(\(\d{4}\)) \(V\)$", r"\1", title.strip())
-    return Item(
-        "" if title in UNKNOWN else title, tuple(genre for genre in genres if genre not in UNKNOWN)
-    )
+    known = tuple(genre for genre in genres if genre not in UNKNOWN)
+    return Item("" if title in UNKNOWN else title, known, tuple(tags))
 
 
 def _ratings(file: IO[bytes], delimiter: str, header: str = "") -> Ratings:

@@ -1,151 +1,241 @@
-"""People's own data: interactions in a text file."""
+"""People's own data: interactions in files of delimited text, with tables of items and users."""
 
 from __future__ import annotations
 
-import csv
-import logging
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from recexp.data.cache import cache_folder
+from recexp.data.cleaning import Choices, Table, to_dataset
 from recexp.data.dataset import Dataset
-from recexp.data.files import file_hash
-from recexp.data.roles import Roles, find_roles
-from recexp.data.table import Table, to_dataset
-from recexp.errors import ConfigError, DataError
+from recexp.data.layout import Look, look, roles_by_place
+from recexp.data.rejected import OnBadRows, Rejected
+from recexp.data.roles import Roles, check_declared, find_roles
+from recexp.data.scan import Layout, Scanned, mostly_bad, scan
+from recexp.data.side_tables import SideTable, attach, check_options, choose_columns
+from recexp.data.snapshot import Snapshot, file_stem, identity_key, through_snapshot
+from recexp.data.text import TextFile, content_hash, sources
+from recexp.errors import DataError
 
-log = logging.getLogger(__name__)
-
-DELIMITERS = ",;\t|"
-HEADER_BYTES = 1 << 16
-LINE_ENDS = "\r\n|\r|\n"
+SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".data", ".inter", ".tab", ".psv")
+"""Names of delimited text among the files of a folder."""
+SIDE_OPTIONS = ("path", "id", "columns", "delimiter", "encoding", "header", "quote")
+"""Keys of dataset.items and dataset.users."""
 
 
 def load_csv(
-    path: str,
-    columns: Mapping[str, str | None] | None = None,
+    path: str | Sequence[str],
+    columns: Mapping[str, str | int | None] | None = None,
     scale: Sequence[float] | None = None,
     delimiter: str | None = None,
-    name: str | None = None,
+    header: bool | None = None,
     encoding: str = "utf-8",
+    quote: str = '"',
+    items: Mapping[str, Any] | None = None,
+    users: Mapping[str, Any] | None = None,
+    on_bad_rows: OnBadRows = "report",
+    rejected: str | None = None,
+    snapshot: Snapshot = "auto",
+    name: str | None = None,
 ) -> Dataset:
-    """Return the interactions in a delimited text file with a header line.
+    """Return the interactions in one or several files of delimited text.
 
     Args:
-        path: the file; `.gz` and the like are unpacked.
-        columns: name by role: user, item, rating, timestamp. None: guessed from the usual names;
+        path: a file, a folder, a pattern such as `logs/*.csv.gz`, or a list of these; all files
+            have the same columns. Compression (gzip, bz2, xz, zstd, zip) is told by content.
+        columns: name, or number from 1, by role: user, item, rating, timestamp. None: guessed;
             '': there is none. Without ratings every row is an interaction of value 1.
-        scale: [lowest, highest] rating; by default what is observed. Ratings that are all the
-            same say nothing, and make the data implicit.
-        delimiter: one character; by default the one of , ; tab | that the header has most of.
-        name: of the dataset; by default the file's.
+        scale: [lowest, highest] rating; by default what is observed.
+        delimiter: any text; by default the one of , ; tab | :: space that the first line has
+            most of.
+        header: whether the first line is names; None: guessed.
         encoding: of the text.
+        quote: the character around fields, '' for none.
+        items, users: tables of them: {path, id, columns, ...}; the columns become item_columns
+            and user_columns. `id` None: guessed; `columns` a list, names by new name, or None
+            for all; delimiter, encoding, header and quote as above.
+        on_bad_rows: report (drop, warn, and list them in a file), drop, or fail.
+        rejected: where bad rows are listed; by default a file in the cache.
+        snapshot: auto (keep what was read, read it back while files and options are the same),
+            or off.
+        name: of the dataset; by default the file's.
 
-    Ids are whole numbers when all of a column are, written plainly; otherwise text, as it stands.
-    Timestamps are seconds, milliseconds or finer since 1970, or ISO 8601.
-
-    A row that cannot be used (a missing id, a rating or timestamp that is none, a rating off the
-    scale, another number of fields than the header) is dropped; the facts count these by reason
-    and a warning is logged. When that would be most rows, the column is refused instead.
-
-    Raises DataError for a file or column that is missing or unusable.
+    What becomes of ids, ratings and timestamps: see `cleaning.to_dataset`. What was guessed,
+    counted and dropped is in the facts. Raises DataError for files or columns that are missing
+    or unusable, ConfigError for options that are none.
     """
-    file = Path(path).expanduser()
-    header, delimiter = _header(file, delimiter, encoding)
-    roles = find_roles(header, columns, file.name)
-    texts, n_ragged = _read(file, len(header), roles, delimiter, encoding)
-    n_rows = n_ragged + len(texts["user"])
-    if n_rows == 0:
-        raise DataError(f"{file} has a header but no rows; expected at least one interaction")
-    if n_ragged > n_rows / 2:
-        raise DataError(
-            f"{file}: {n_ragged:,} of {n_rows:,} rows do not have the {len(header)} fields of the "
-            f"header; if {delimiter!r} does not separate them, set dataset.delimiter"
-        )
-    table = Table(file.name, texts, roles.names, {f"not {len(header)} fields": n_ragged})
-    facts = {
-        "source": "local file",
-        "path": path,
-        "sha256": file_hash(file),
-        "delimiter": delimiter,
-        "columns": dict(roles.names),
-        "columns_guessed": list(roles.guessed),
+    check_declared(columns or {})
+    sides = {"items": items, "users": users}
+    for side, about in sides.items():
+        check_options(about, side, SIDE_OPTIONS)
+    files = [TextFile.open(file, encoding) for file in sources(path, SUFFIXES)]
+    name = name or _name(path, files[0].path)
+    options = [columns, scale, delimiter, header, encoding, quote, on_bad_rows, rejected]
+    tables = {side: _SideFile(side, about) for side, about in sides.items() if about}
+    identity = {
+        "reader": "csv",
+        "files": [str(file.path.absolute()) for file in files],
+        "options": options,
+        "tables": {side: table.identity for side, table in tables.items()},
     }
-    return to_dataset(table, name or file.name.partition(".")[0], scale, facts)
+
+    listed = Path(rejected) if rejected else rejected_path(name, identity)
+    choices = Choices(name, scale, on_bad_rows, listed)
+    choices.check()
+
+    def read() -> Dataset:
+        seen = look(files[0], delimiter, quote, header, columns)
+        dataset = _read(files, seen, columns, choices, {"path": path})
+        names = dataset.facts["columns"]
+        for side, table in tables.items():
+            dataset = attach(dataset, side, table.read(names[side[:-1]]))
+        return dataset
+
+    return through_snapshot(name, identity, lambda: content_hash(files), snapshot, read)
 
 
-def _header(file: Path, delimiter: str | None, encoding: str) -> tuple[list[str], str]:
-    """Return the names in the first line, and the delimiter."""
-    import pyarrow as pa
+def rejected_path(name: str, identity: Mapping[str, Any]) -> Path:
+    """Return the file in the cache that lists the bad rows of a source."""
+    return cache_folder() / "rejected" / f"{file_stem(name)}-{identity_key(identity)}.csv"
 
-    if not file.exists():
-        raise DataError(f"{file.absolute()} does not exist; set dataset.path to a file")
-    if file.is_dir():
-        raise DataError(f"{file} is a folder; set dataset.path to a file")
-    if delimiter is not None and len(delimiter) != 1:
-        raise ConfigError(f"dataset.delimiter={delimiter!r}: expected one character")
-    try:
-        with pa.input_stream(str(file)) as stream:
-            start = stream.read(HEADER_BYTES)
-        text, *rest = re.split(
-            LINE_ENDS, start.decode(encoding, "ignore").removeprefix("\ufeff"), maxsplit=1
-        )
-    except OSError as error:
-        raise DataError(f"{file} cannot be read ({_reason(error)})") from error
-    except LookupError:
-        raise ConfigError(f"dataset.encoding={encoding}: Python knows no such encoding") from None
-    if not start:
-        raise DataError(f"{file} is empty; expected a header line and rows")
-    if not text.strip():
-        raise DataError(f"{file} begins with an empty line; expected the names of the columns")
-    if not any(rest) and len(start) < HEADER_BYTES:
-        raise DataError(f"{file} has a header but no rows; expected at least one interaction")
-    delimiter = delimiter or max(DELIMITERS, key=text.count)
-    return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter))], delimiter
+
+def _name(path: str | Sequence[str], first: Path) -> str:
+    """The name of a file without what follows its first dot, or of a folder."""
+    if isinstance(path, str) and Path(path).expanduser().is_dir():
+        return Path(path).expanduser().resolve().name
+    return first.name.partition(".")[0] or first.name
 
 
 def _read(
-    file: Path, n_fields: int, roles: Roles, delimiter: str, encoding: str
-) -> tuple[dict[str, Any], int]:
-    """Return the columns of the roles as strings, and the number of rows left out as ragged."""
-    import pyarrow as pa
-    from pyarrow import csv as arrow
+    files: Sequence[TextFile],
+    seen: Look,
+    columns: Mapping[str, str | int | None] | None,
+    choices: Choices,
+    facts: Mapping[str, Any],
+) -> Dataset:
+    where = files[0].path.name if len(files) == 1 else f"{files[0].path.name} and others"
+    guesses = None if seen.header else roles_by_place(seen.rows, len(seen.names))
+    roles = find_roles(seen.names, columns, where, guesses)
+    layout = Layout(seen.dialect, roles.positions, len(seen.names), seen.header)
+    _check_alike(files, seen)
+    scanned = scan(files, layout)
+    _check_rows(files, scanned, layout)
+    table = Table(
+        where,
+        roles.names,
+        scanned.columns["user"],
+        scanned.columns["item"],
+        scanned.columns.get("rating"),
+        scanned.moments,
+        files[0].encoding,
+    )
+    bad = Rejected(
+        where,
+        scanned.n_rows,
+        [file.path.name for file in files],
+        scanned.bad,
+        scanned.lines,
+        table.text,
+        dict(scanned.n_bad),
+    )
+    about = {
+        "source": "local files",
+        **facts,
+        "files": [
+            {"file": file.path.name, "bytes": file.state.size, "rows": n_rows}
+            for file, n_rows in zip(files, scanned.rows_of, strict=True)
+        ],
+        "format": _format(files, seen),
+        **_mapping(roles),
+        "repairs": _repairs(files, scanned),
+    }
+    return to_dataset(table, bad, choices, about)
 
-    n_ragged = 0
 
-    def skip(row: Any) -> str:
-        nonlocal n_ragged
-        n_ragged += 1
-        return "skip"
-
-    wanted = [str(position) for position in roles.positions.values()]
-    try:
-        table = arrow.read_csv(
-            file,
-            read_options=arrow.ReadOptions(
-                # By position: a name may occur twice among the columns that nobody asked for.
-                column_names=[str(position) for position in range(n_fields)],
-                skip_rows=1,
-                block_size=8 << 20,
-                # Plain UTF-8 would go unchecked to the handler of ragged rows, and fail there.
-                encoding="utf-8-sig" if encoding == "utf-8" else encoding,
-            ),
-            parse_options=arrow.ParseOptions(
-                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=skip
-            ),
-            convert_options=arrow.ConvertOptions(
-                include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string())
-            ),
-        )
-    except (OSError, UnicodeError, pa.ArrowInvalid) as error:
-        reason = _reason(error)
-        if "UTF8" in reason or isinstance(error, UnicodeError):
-            reason = f"not {encoding}: set dataset.encoding, for instance latin-1"
-        raise DataError(f"{file} cannot be read ({reason})") from error
-    return {role: table.column(str(at)) for role, at in roles.positions.items()}, n_ragged
+def _format(files: Sequence[TextFile], seen: Look) -> dict[str, Any]:
+    return {
+        "delimiter": seen.dialect.delimiter.decode(),
+        "quote": seen.dialect.quote.decode(),
+        "header": seen.header,
+        "encoding": files[0].encoding,
+        "compression": sorted({file.compression for file in files if file.compression}),
+        "guessed": list(seen.guessed),
+    }
 
 
-def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error)
-    return text.splitlines()[0] if text else type(error).__name__
+def _mapping(roles: Roles) -> dict[str, Any]:
+    return {"columns": dict(roles.names), "columns_guessed": list(roles.guessed)}
+
+
+def _repairs(files: Sequence[TextFile], scanned: Scanned) -> dict[str, int]:
+    counts = {
+        "byte order marks removed": sum(file.marked for file in files),
+        "blank lines skipped": scanned.blank,
+        "rows over several lines joined": scanned.spanning,
+    }
+    return {what: n for what, n in counts.items() if n}
+
+
+def _check_alike(files: Sequence[TextFile], seen: Look) -> None:
+    """Raise DataError unless all files have the columns of the first."""
+    for file in files[1:]:
+        dialect = seen.dialect
+        other = look(file, dialect.delimiter.decode(), dialect.quote.decode(), seen.header, {})
+        if other.names != seen.names:
+            raise DataError(
+                f"{file.path} has the columns {', '.join(other.names[:20])}; {files[0].path.name} "
+                f"has {', '.join(seen.names[:20])}: expected the same in all files"
+            )
+
+
+def _check_rows(files: Sequence[TextFile], scanned: Scanned, layout: Layout) -> None:
+    n_bad = sum(scanned.n_bad.values())
+    if n_bad > scanned.n_rows:
+        raise mostly_bad(scanned, files[scanned.bad[0].file], layout)
+    if scanned.n_rows == 0:
+        raise DataError(f"{files[0].path} has no rows; expected at least one interaction")
+
+
+class _SideFile:
+    """A table of items or users in a file."""
+
+    def __init__(self, side: str, options: Mapping[str, Any]) -> None:
+        if not options.get("path"):
+            raise DataError(f"dataset.{side} has no path; set dataset.{side}.path to a file")
+        self.side, self.options = side, options
+        encoding = options.get("encoding") or "utf-8"
+        self.files = [TextFile.open(file, encoding) for file in sources(options["path"], SUFFIXES)]
+        self.identity = {**options, "content": content_hash(self.files)}
+
+    def read(self, ids_named: str) -> SideTable:
+        """Return the table; `ids_named` is what the interactions call the id."""
+        options, first = self.options, self.files[0]
+        quote = options.get("quote", '"')
+        seen = look(first, options.get("delimiter"), quote, options.get("header", True), {})
+        where = first.path.name
+        id_column, chosen = choose_columns(seen.names, options, self.side, where, ids_named)
+        # Prefixed: a column may be called timestamp, and is text all the same.
+        wanted = {f"={new}": seen.names.index(source) for new, source in chosen.items()}
+        positions = {"=": seen.names.index(id_column), **wanted}
+        _check_alike(self.files, seen)
+        layout = Layout(seen.dialect, positions, len(seen.names), seen.header)
+        scanned = scan(self.files, layout)
+        _check_rows(self.files, scanned, layout)
+        texts = {
+            role: _texts(column.distinct, column.codes().tolist())
+            for role, column in scanned.columns.items()
+        }
+        facts = {
+            "path": options["path"],
+            "sha256": self.identity["content"],
+            "rows_dropped": dict(scanned.n_bad),
+            "repairs": _repairs(self.files, scanned),
+        }
+        columns = {new: texts[f"={new}"] for new in chosen}
+        return SideTable(where, texts["="], columns, id_column, facts)
+
+
+def _texts(distinct: Sequence[bytes], codes: Sequence[int]) -> list[str]:
+    decoded = [text.decode("utf-8", "replace") for text in distinct]
+    return [decoded[code] for code in codes]

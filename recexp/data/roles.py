@@ -17,9 +17,11 @@ USUAL = {
     "item": "item itemid iid movie movieid product productid asin sku book bookid article "
     "articleid song songid track trackid artist artistid business businessid content contentid",
     "rating": "rating ratings score stars star overall value",
-    "timestamp": "timestamp time datetime date unixreviewtime ts reviewtime createdat eventtime",
+    "timestamp": "timestamp time datetime date unixreviewtime unixtimestamp ts reviewtime "
+    "createdat eventtime",
 }
 """Names by role, the likelier first, without case and punctuation."""
+ROLES = tuple(USUAL)
 
 
 @dataclass(frozen=True)
@@ -32,37 +34,41 @@ class Roles:
 
 
 def find_roles(
-    header: Sequence[str], declared: Mapping[str, str | None] | None, where: str
+    header: Sequence[str],
+    declared: Mapping[str, str | int | None] | None,
+    where: str,
+    guesses: Mapping[str, str] | None = None,
 ) -> Roles:
     """Return the roles of the columns of a table.
 
     Args:
-        header: the names of the columns.
-        declared: name by role (user, item, rating, timestamp); None: guessed; '': there is none.
+        header: the names of the columns; their numbers, from 1, where they have none.
+        declared: name by role (user, item, rating, timestamp), or the number of the column, from
+            1; None: guessed; '': there is none.
         where: the table, for messages.
+        guesses: name by role, instead of guessing by the usual names.
 
     Raises ConfigError for an unknown role; DataError when a declared column is not there or is
     there twice, when one column would play two roles, or when user or item cannot be guessed.
     """
     declared = declared or {}
-    for role in declared:
-        if role not in USUAL:
-            raise ConfigError(f"no config key 'dataset.columns.{role}'{did_you_mean(role, USUAL)}")
+    check_declared(declared)
     more = ", ..." if len(header) > 20 else ""
     found = f"(found: {', '.join(header[:20])}{more})"
     names: dict[str, str] = {}
     guessed = []
-    for role in USUAL:
+    for role in ROLES:
         name = declared.get(role)
+        if isinstance(name, int) and 1 <= name <= len(header):
+            name = header[name - 1]
         if name is None:
-            name = _guess(role, header)
+            name = guess(role, header) if guesses is None else guesses.get(role)
             guessed += [role] if name else []
-        if name:
+        if name or name == 0:
             names[role] = str(name)
         elif role in ("user", "item"):
             raise DataError(
                 f"{where} has no column for the {role} {found}; set dataset.columns.{role}=NAME"
-                + _hint(header)
             )
     for role, name in names.items():
         if header.count(name) != 1:
@@ -83,14 +89,33 @@ def find_roles(
     return Roles(positions, names, tuple(guessed))
 
 
-def _guess(role: str, header: Sequence[str]) -> str | None:
-    plain = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in header]
+def check_declared(declared: Mapping[str, object]) -> None:
+    """Raise ConfigError for a role that there is not, or a column that is no name or number."""
+    for role, name in declared.items():
+        if role not in USUAL:
+            raise ConfigError(f"no config key 'dataset.columns.{role}'{did_you_mean(role, USUAL)}")
+        if name is not None and (isinstance(name, bool) or not isinstance(name, str | int)):
+            raise ConfigError(f"dataset.columns.{role}={name!r}: expected a column's name")
+
+
+def guess(role: str, header: Sequence[str]) -> str | None:
+    """Return the column that has one of the usual names of a role, the likeliest one."""
+    plain = [plain_name(name) for name in header]
     for usual in USUAL[role].split():
         if usual in plain:
             return header[plain.index(usual)]
     return None
 
 
-def _hint(header: Sequence[str]) -> str:
-    numeric = [name for name in header if re.fullmatch(r"[\d.]+", name)]
-    return ", after adding a header line: the first line is data" if len(numeric) > 1 else ""
+def usual_role(name: str) -> str | None:
+    """Return the role of which `name` is a usual name.
+
+    >>> usual_role("User_ID"), usual_role("title")
+    ('user', None)
+    """
+    return next((role for role in ROLES if plain_name(name) in USUAL[role].split()), None)
+
+
+def plain_name(name: str) -> str:
+    """Return a name without case and punctuation, and without a type (`user_id:token`)."""
+    return re.sub(r"[^a-z0-9]", "", name.partition(":")[0].lower())

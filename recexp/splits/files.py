@@ -11,14 +11,11 @@ import numpy as np
 
 from recexp.arrays import AnyArray, Float32Array, IdxArray, IntArray
 from recexp.data.dataset import Dataset, canonical_order
+from recexp.data.roles import guess
 from recexp.errors import DataError
 
-_NAMES = {
-    "user": ("user", "user_id", "userid", "uid"),
-    "item": ("item", "item_id", "itemid", "iid", "movie", "movie_id", "movieid"),
-    "value": ("value", "rating", "score", "stars"),
-    "timestamp": ("timestamp", "time", "unix_timestamp"),
-}
+_NAMES = {"user": "user", "item": "item", "value": "rating", "timestamp": "timestamp"}
+"""Columns of a file, and the roles by whose usual names they are found."""
 _DTYPES: dict[str, type[np.generic]] = {
     "file": np.int8,
     "user": np.int32,
@@ -224,9 +221,8 @@ def _lists(path: Path) -> Iterator[Any]:
 
 
 def _find(name: str, columns: Sequence[str]) -> str | None:
-    """The column that is called by one of the usual names; `user_id:token` is `user_id`."""
-    usual = _NAMES[name]
-    return next((one for one in columns if one.partition(":")[0].lower() in usual), None)
+    """The column that has one of the usual names of a role; `user_id:token` is `user_id`."""
+    return guess(_NAMES[name], columns)
 
 
 def _present(path: Path, names: Sequence[str], label: str | None) -> dict[str, str]:

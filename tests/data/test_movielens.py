@@ -37,6 +37,7 @@ LAYOUTS = {
     "10m": {
         "ratings.dat": b"2::1::5::978300760\n1::1::0.5::978300761\n1::3::1::978300762\n",
         "movies.dat": "1::Angélique (1964)::Action\n3::Plain (2004)::(no genres listed)\n".encode(),
+        "tags.dat": b"2::1::slow::paced::978300760\n1::1::funny::978300761\n",
     },
     "latest-small": {
         "ratings.csv": b"userId,movieId,rating,timestamp\n2,1,5.0,1\n1,1,0.5,2\n1,3,1.0,3\n",
@@ -44,6 +45,7 @@ LAYOUTS = {
             'movieId,title,genres\n1,"Angélique, or ""Her"" (1964)",Action|IMAX\n'
             "3,Series (2006–2007),(no genres listed)\n"
         ).encode(),
+        "tags.csv": b'userId,movieId,tag,timestamp\n2,1,"slow, sad",9\n1,1,funny,9\n2,1,funny,9\n',
     },
 }
 
@@ -95,6 +97,21 @@ def test_the_times_are_those_of_the_source(release: Callable[[str], Path]) -> No
     dataset = load_movielens(path=str(release("100k")))
     assert dataset.interactions.timestamp is not None
     assert dataset.interactions.timestamp.tolist() == [881250950, 881250951, 881250949]
+
+
+@pytest.mark.parametrize(
+    ("variant", "tags"),
+    [("10m", ("slow::paced|funny", "")), ("latest-small", ("slow, sad|funny|funny", ""))],
+)
+def test_tags_come_as_often_as_they_were_given(
+    variant: str, tags: tuple[str, ...], release: Callable[[str], Path]
+) -> None:
+    folder = release(variant)
+    dataset = load_movielens(variant, str(folder))
+    assert dataset.item_columns["tags"] == tags
+    assert "tags" in dataset.facts
+    next(folder.glob("tags.*")).unlink()
+    assert "tags" not in load_movielens(variant, str(folder)).item_columns
 
 
 @pytest.mark.parametrize(
@@ -201,9 +218,10 @@ def test_a_changed_source_or_a_broken_snapshot_is_read_anew(
     folder = release("1m")
     fresh = load_movielens("1m", str(folder))
     (snapshot,) = (cache / "snapshots").iterdir()
-    content = bytearray(snapshot.read_bytes())
+    file = snapshot / "interactions.parquet"
+    content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
-    snapshot.write_bytes(content)
+    file.write_bytes(content)
     assert load_movielens("1m", str(folder)).fingerprint == fresh.fingerprint
     (folder / "ratings.dat").write_bytes(b"2::1::4::978300760\n")
     assert len(load_movielens("1m", str(folder)).interactions) == 1

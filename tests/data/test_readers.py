@@ -100,11 +100,19 @@ def test_delimiters_and_line_ends_are_told_apart(delimiter: str, end: str, write
     assert load_csv(path).fingerprint == load_csv(write(GOOD, "good.csv")).fingerprint
 
 
-def test_a_declared_delimiter_is_used(write: Write) -> None:
-    path = write(GOOD.replace(",", "^"))
-    assert len(load_csv(path, delimiter="^").interactions) == 3
-    with pytest.raises(ConfigError, match=r"dataset.delimiter='::': expected one character"):
-        load_csv(path, delimiter="::")
+@pytest.mark.parametrize("delimiter", ["^", "::", "<=>", " "])
+def test_a_declared_delimiter_is_used(delimiter: str, write: Write) -> None:
+    path = write(GOOD.replace(",", delimiter))
+    assert load_csv(path, delimiter=delimiter).fingerprint == load_csv(write(GOOD, "g")).fingerprint
+    with pytest.raises(ConfigError, match=r"dataset.delimiter='': expected at least one"):
+        load_csv(path, delimiter="")
+
+
+def test_movielens_own_delimiter_is_told(write: Write) -> None:
+    dataset = load_csv(write("1::10::4::978300760\n1::20::5::978302109\n", "ratings.dat"))
+    assert rows(dataset) == [(1, 10, 4), (1, 20, 5)]
+    assert dataset.facts["format"]["delimiter"] == "::"
+    assert dataset.facts["format"]["guessed"] == ["delimiter", "header"]
 
 
 def test_a_byte_order_mark_and_gzip_are_read_through(write: Write) -> None:
@@ -184,7 +192,8 @@ def test_small_numbers_are_seconds_too(write: Write) -> None:
         ("u3,i1,4,-1", "timestamp not a time from 1970 to 2099"),
         ("u3,i1,4,99999999999999", "timestamp not a time from 1970 to 2099"),
         ("u3,i1,4,", "timestamp not a time from 1970 to 2099"),
-        ("u3,i1,4,2020-01-01", "timestamp not a time from 1970 to 2099"),
+        ("u3,i1,4,2020-01-01", "timestamp not in seconds, as most are"),
+        ("u3,i1,4,01/02/2020", "timestamp not a time from 1970 to 2099"),
         ("u3,i1,4,nan", "timestamp not a time from 1970 to 2099"),
         (",i1,4,1000000000", "user missing"),
         ("u3,,4,1000000000", "item missing"),
@@ -252,15 +261,37 @@ def test_a_column_that_is_there_twice_is_refused_only_when_it_is_used(write: Wri
         load_csv(path, {"rating": "note"})
 
 
-def test_a_file_without_a_header_is_suspected(write: Write) -> None:
-    with pytest.raises(DataError, match="the first line is data"):
-        load_csv(write("196\t242\t3\t881250949\n186\t302\t3\t891717742\n", "u.data"))
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("196\t242\t3\t881250949\n186\t302\t2\t891717742\n", {"rating": "3", "timestamp": "4"}),
+        ("196,242,881250949\n186,302,891717742\n", {"timestamp": "3"}),
+        ("a,b,2020-01-01,5\nc,d,2020-01-02,4\n", {"timestamp": "3", "rating": "4"}),
+        ("1,2\n3,4\n", {}),
+    ],
+)
+def test_without_a_header_columns_are_told_by_place(
+    content: str, expected: dict[str, str], write: Write
+) -> None:
+    dataset = load_csv(write(content, "u.data"))
+    assert dataset.facts["columns"] == {"user": "1", "item": "2", **expected}
+    assert len(dataset.interactions) == 2
+    assert dataset.facts["format"]["header"] is False
+
+
+def test_whether_there_is_a_header_can_be_said(write: Write) -> None:
+    path = write("user,item\na,x\n")
+    assert len(load_csv(path, header=False).interactions) == 2
+    path = write("1,2\na,x\n")
+    with pytest.raises(DataError, match=r"no column for the user \(found: 1, 2\)"):
+        load_csv(path, header=True)
+    assert rows(load_csv(path, {"user": 2, "item": 1}, header=True)) == [("x", "a", 1)]
 
 
 def test_a_missing_file_a_folder_and_an_empty_file_are_told(write: Write, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere.csv does not exist; set dataset.path"):
         load_csv(str(tmp_path / "nowhere.csv"))
-    with pytest.raises(DataError, match=r"is a folder; set dataset.path"):
+    with pytest.raises(DataError, match=r"is a folder without files .csv"):
         load_csv(str(tmp_path))
     with pytest.raises(DataError, match="is empty; expected a header line"):
         load_csv(write(""))

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from recexp.data.arrow import arrow_ids, write_parquet
 from recexp.data.ids import IdMap
-from recexp.data.parquet import arrow_ids, write_parquet
 
 
 def test_columns_come_back_as_pandas_reads_them(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_empty_columns_are_written(tmp_path: Path) -> None:
 def test_writing_imports_no_pandas(tmp_path: Path) -> None:
     code = (
         "import sys, numpy as np; from pathlib import Path\n"
-        "from recexp.data.parquet import write_parquet\n"
+        "from recexp.data.arrow import write_parquet\n"
         "write_parquet(Path(sys.argv[1]), {'a': np.arange(3), 'b': np.array(['x', 'y', 'z'])})\n"
         "assert 'pandas' not in sys.modules"
     )
