@@ -7,12 +7,22 @@ evaluation, recording and randomness (a `seed` field where the method draws) are
 
 What a recommender can do beyond `fit` and `score` it says by having the methods of one of the
 protocols below; whoever wants a capability asks with `isinstance`.
+
+Interactions that come after training are met in one of two ways. `FoldIn` answers a history that
+is handed over with the question, and forgets it. `PartialFit` learns: users, items and
+interactions become part of the model, as large as the new dataset says. What `partial_fit` learns
+from is the new interactions alone; whatever else it needs of the old ones the model has kept.
+Some algorithms learn exactly what `fit` would have from all of them at once (counts), others move
+to where the new ones lead (factors); each says which, and what it does with a user or an item
+that it has not seen. Time goes on: what fades with age (`half_life_days`) counts back from the
+latest interaction of either. Methods of which neither is true, because what they have learned of
+the old interactions cannot be told apart any more, do not offer it: they are fitted anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from enum import IntEnum
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -21,7 +31,7 @@ from numpy.typing import NDArray
 
 from recexp.arrays import Float32Array, FloatArray, IdxArray, Sparse
 from recexp.data.dataset import Dataset
-from recexp.errors import ConfigError, DataError
+from recexp.errors import ConfigError, DataError, placed
 
 
 @runtime_checkable
@@ -51,6 +61,15 @@ class StatesNeeds(Protocol):
         ...
 
 
+@runtime_checkable
+class StatesMemory(Protocol):
+    """Says when data is too large for it, so that a run can refuse before it splits."""
+
+    def check_memory(self, train: Dataset) -> None:
+        """Raise DataError when learning from `train` takes more memory than there is."""
+        ...
+
+
 class Source(IntEnum):
     """How a user's scores were made."""
 
@@ -77,6 +96,16 @@ class StatesSource(Protocol):
 
 
 @runtime_checkable
+class StatesDeterminism(Protocol):
+    """Says whether another fit with the same seed gives the same scores; without it, it does."""
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether these hyperparameters (such as one thread) make training repeatable."""
+        ...
+
+
+@runtime_checkable
 class FactorModel(Protocol):
     """Scores that are one matrix product: `score(users) == user_factors[users] @ item_factors.T`.
 
@@ -99,10 +128,18 @@ class PredictsRatings(Protocol):
 
 @runtime_checkable
 class FoldIn(Protocol):
-    """Scores users it was not fitted on, from their histories."""
+    """Scores users it was not fitted on, from their histories.
+
+    A history scores the same whoever else is asked for; one without interactions gets what the
+    algorithm knows of nobody in particular. Nothing is learned: the model stays as it is.
+    """
 
     def score_histories(self, histories: Sparse) -> Float32Array:
-        """Return scores, float32 (n_histories, n_items), of a csr (n_histories, n_items)."""
+        """Return scores, float32 (n_histories, n_items), of a csr (n_histories, n_items).
+
+        The csr has the values of the interactions, all of them: the algorithm chooses those that
+        it learns from, as in training.
+        """
         ...
 
 
@@ -111,16 +148,22 @@ class PartialFit(Protocol):
     """Goes on learning from what came after the data it was fitted on."""
 
     def partial_fit(self, new: Dataset) -> Self:
-        """Learn from the interactions of `new` alone.
+        """Learn from the interactions of `new` alone and return self.
 
-        `new` numbers users and items as the training data did and may have more of both.
+        `new` numbers users and items as the training data did and may have more of both, also
+        such without an interaction; afterwards there are `new.n_users` and `new.n_items`. Its side
+        features have a row for everybody and the columns of training. May be called any number of
+        times, and after `restore`. Raises DataError for what it cannot take.
         """
         ...
 
 
 @runtime_checkable
 class Iterative(Protocol):
-    """Learns in epochs, so that whoever trains it may look on and stop."""
+    """Learns in epochs, so that whoever trains it may look on and stop.
+
+    Stopped after n epochs, it is what `fit` makes with `epochs=n`.
+    """
 
     @property
     def epochs(self) -> int:
@@ -174,6 +217,18 @@ def hyperparameters(recommender: Any) -> dict[str, Any]:
     return {field.name: getattr(recommender, field.name) for field in fields(recommender)}
 
 
+def parts(recommender: Any) -> Iterator[tuple[str, Recommender]]:
+    """Yield the recommenders among the hyperparameters of one, by their keys (`members.first`)."""
+    named = hyperparameters(recommender) if is_dataclass(recommender) else {}
+    for name, value in named.items():
+        if isinstance(value, Recommender):
+            yield name, value
+        elif isinstance(value, Mapping):
+            for key, one in value.items():
+                if isinstance(one, Recommender):
+                    yield f"{name}.{key}", one
+
+
 def require(condition: bool, recommender: Any, name: str, expected: str) -> None:
     """Raise ConfigError unless `condition` holds for the hyperparameter `name`.
 
@@ -186,8 +241,20 @@ def require(condition: bool, recommender: Any, name: str, expected: str) -> None
         raise ConfigError(f"algo.{name}={value}: {type(recommender).__name__} expects {expected}")
 
 
+def check_memory(recommender: Any, dataset: Dataset) -> None:
+    """Raise DataError when `dataset` is too large for `recommender`; known before it is split."""
+    for key, part in parts(recommender):
+        with placed(f"algo.{key}"):
+            check_memory(part, dataset)
+    if isinstance(recommender, StatesMemory):
+        recommender.check_memory(dataset)
+
+
 def check_needs(recommender: Any, dataset: Dataset) -> None:
-    """Raise DataError when `dataset` lacks something that `recommender` says it needs."""
+    """Raise DataError when `dataset` lacks what `recommender` says it needs, or is too large."""
+    for key, part in parts(recommender):
+        with placed(f"algo.{key}"):
+            check_needs(part, dataset)
     for need in sorted(recommender.needs) if isinstance(recommender, StatesNeeds) else ():
         kind, _, column = need.partition(":")
         has, advice = {
@@ -213,9 +280,17 @@ def check_needs(recommender: Any, dataset: Dataset) -> None:
             lacks = f"item column '{column}'" if column else kind.replace("_", " ")
             name = type(recommender).__name__
             raise DataError(f"{dataset.name} has no {lacks}, which {name} needs: {advice}")
+    if isinstance(recommender, StatesMemory):
+        recommender.check_memory(dataset)
 
 
 _ADD_FEATURES = "use a dataset that has them, or an algorithm that needs none"
+
+
+def deterministic(recommender: Any) -> bool:
+    """Return whether fits with the same seed give the same scores, of all parts if it has some."""
+    own = not isinstance(recommender, StatesDeterminism) or recommender.deterministic
+    return own and all(deterministic(part) for _, part in parts(recommender))
 
 
 def sources(recommender: Recommender, users: IdxArray, train: Dataset) -> NDArray[np.uint8]:

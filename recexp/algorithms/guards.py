@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 
 from recexp.arrays import AnyArray
-from recexp.errors import ConfigError, DataError
+from recexp.data.dataset import Dataset
+from recexp.errors import ConfigError, DataError, TooLargeError
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def require_memory(recommender: Any, n_bytes: float, what: str, instead: str) -> None:
-    """Raise DataError when `what` takes more bytes than this machine (or container) has."""
+    """Raise TooLargeError when `what` takes more bytes than this machine (or container) has."""
     limit = _memory_bytes()
     if n_bytes > limit:
-        raise DataError(
+        raise TooLargeError(
             f"{type(recommender).__name__} needs {n_bytes / 2**30:,.1f} GB for {what}; "
             f"this machine has {limit / 2**30:,.1f} GB: {instead}"
         )
@@ -31,6 +32,16 @@ def require_finite(recommender: Any, *learned: AnyArray) -> None:
         raise ConfigError(
             f"{type(recommender).__name__} diverged, what it learned is not finite: "
             "lower algo.learning_rate or raise the regularization"
+        )
+
+
+def require_room(recommender: Any, new: Dataset, n_users: int, n_items: int) -> None:
+    """Raise DataError when `new` numbers fewer users or items than were learned so far."""
+    if new.n_users < n_users or new.n_items < n_items:
+        raise DataError(
+            f"{new.name} has {new.n_users} users and {new.n_items} items, and "
+            f"{type(recommender).__name__} has learned {n_users} and {n_items}: number the new "
+            "ones on from those"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -10,16 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recexp.algorithms.base import Source, check_needs, require
-from recexp.algorithms.guards import require_finite
-from recexp.arrays import BoolArray, Float32Array, IdxArray, IntArray, Sparse
-from recexp.data.dataset import Dataset, Features
+from recexp.algorithms.cosine import cosines
+from recexp.algorithms.guards import require_room
+from recexp.algorithms.lightfm_training import (
+    PARAMETERS,
+    Training,
+    grow,
+    library_model,
+    parameters,
+    take_up,
+)
+from recexp.algorithms.population import Population
+from recexp.algorithms.positives import LearnsFromPositives, grown
+from recexp.algorithms.side_features import Side
+from recexp.arrays import BoolArray, Float32Array, IdxArray, Sparse
+from recexp.data.dataset import Dataset
 from recexp.data.interactions import Interactions
-from recexp.errors import ConfigError, DataError
+from recexp.errors import DataError
 from recexp.progress import progress
+from recexp.rng import derive
 
 
 @dataclass(eq=False)
-class LightFM:
+class LightFM(LearnsFromPositives):
     """Factorization of the positives in which users and items are the sums of their features.
 
     Kula, CBRecSys 2015: score = b_u + b_i + e_u . e_i, where b and e of a user (or an item) are the
@@ -27,6 +40,11 @@ class LightFM:
     the dataset has. A user without positives, or an item without training interactions, has no
     identity to learn: the mean of the learned ones stands for it beside the side features, and
     such an item is not taken for a negative example.
+
+    A history given later, of a user without side features, is scored by the vector that
+    `Population` finds for it. `partial_fit` lets the library train for `epochs` more on the new
+    interactions, with its step sizes as they have become; new users and items get identities, and
+    the earlier positives of these users are no negatives.
 
     Attributes:
         loss: `warp` (Weston, Bengio, Usunier, IJCAI 2011) and `warp-kos` (Weston, Yee, Weiss,
@@ -43,7 +61,7 @@ class LightFM:
         normalize_features: whether to scale the features of each user and item to sum to 1.
         weight_by_rating: whether a positive weighs in proportion to its rating; not `warp-kos`.
         positive_threshold: the value from which an interaction counts; None: the dataset's.
-        threads: with more than 1, no two fits are alike.
+        threads: with more than 1, no two fits are alike (`deterministic` is false).
         seed: of the initial embeddings and of sampling.
     """
 
@@ -82,80 +100,114 @@ class LightFM:
     def needs(self) -> frozenset[str]:
         return frozenset({"ratings"} if self.loss == "logistic" or self.weight_by_rating else ())
 
+    @property
+    def deterministic(self) -> bool:
+        return self.threads == 1
+
     def fit(self, train: Dataset) -> Self:
-        check_needs(self, train)
-        positives = train.positives(self.positive_threshold)
-        if not len(positives):
-            raise DataError(
-                f"{train.name} has no positive training interaction, and LightFM learns from "
-                "nothing else: lower positive_threshold"
-            )
-        user_features = train.user_features if self.user_features else None
-        item_features = train.item_features if self.item_features else None
-        users = self._side(positives.user_counts() > 0, user_features)
-        items = self._side(train.interactions.item_counts() > 0, item_features)
-        model = self._trained(positives, train.interactions, users, items)
-        user_rows = users.represent(model.user_embeddings, model.user_biases)
-        item_rows = items.represent(model.item_embeddings, model.item_biases)
-        one_u, one_i = np.ones(train.n_users, np.float32), np.ones(train.n_items, np.float32)
-        self.user_factors_: Float32Array = np.column_stack([user_rows, one_u])
-        self.item_factors_: Float32Array = np.column_stack(
-            [item_rows[:, :-1], one_i, item_rows[:, -1]]
-        )
-        self.sources_: NDArray[np.uint8] = np.where(
-            users.known, Source.MODEL, np.where(users.described, Source.FEATURES, Source.FALLBACK)
-        ).astype(np.uint8)
+        training = self._training(train)
+        for _ in progress(range(self.epochs), "LightFM epochs"):
+            training.epoch(self)
+        self._take(training)
         return self
 
-    def _trained(
-        self, positives: Interactions, seen: Interactions, users: _Side, items: _Side
-    ) -> Any:
-        """The library's model, fitted on the known users and items."""
-        from scipy.sparse import coo_matrix
+    def fit_epochs(self, train: Dataset) -> Iterator[int]:
+        training = self._training(train)
+        for epoch in range(self.epochs):
+            training.epoch(self)
+            self._take(training)
+            yield epoch + 1
 
-        logistic = self.loss == "logistic"
-        rows = seen.select(users.known[seen.user_idx]) if logistic else positives
-        sign = np.where(rows.value >= positives.value.min(), np.float32(1), np.float32(-1))
-        if logistic and sign.min() > 0:
+    def partial_fit(self, new: Dataset) -> Self:
+        training = self._more_training(new)
+        for _ in progress(range(self.epochs), "LightFM epochs"):
+            training.epoch(self)
+        self._take(training)
+        return self
+
+    def _training(self, train: Dataset) -> Training:
+        """What `fit` trains on."""
+        check_needs(self, train)
+        known_users = np.diff(self._take_positives(train).indptr) > 0
+        known_items = train.interactions.item_counts() > 0
+        rows = self._examples(train, known_users)
+        if self.loss == "logistic" and self._signs(rows.value).min() > 0:
             raise DataError(
                 "LightFM with loss=logistic learns from ratings below the positive threshold "
                 "too, and there are none: use loss=warp"
             )
-        # One pair of index arrays: the library matches weights and interactions by their place.
-        at = (users.places[rows.user_idx], items.places[rows.item_idx])
-        user_features, item_features = users.training_rows(), items.training_rows()
-        shape = (user_features.shape[0], item_features.shape[0])
-        interactions = coo_matrix((sign, at), shape=shape)
-        weights = None
-        if self.weight_by_rating:
-            weights = coo_matrix((rows.value / rows.value.mean(), at), shape=shape)
-        model = self._untrained()
-        for _ in progress(range(self.epochs), "lightfm epochs"):
-            try:
-                with np.errstate(all="ignore"):  # divergence is reported below
-                    model.fit_partial(
-                        interactions,
-                        user_features=user_features,
-                        item_features=item_features,
-                        sample_weight=weights,
-                        num_threads=self.threads,
-                    )
-            except ValueError:
-                require_finite(self, model.user_embeddings, model.item_embeddings)
-                require_finite(self, model.user_biases, model.item_biases)
-                raise
-        return model
+        self.mean_value_ = float(rows.value.mean())
+        self.n_updates_ = 0
+        return Training.of(
+            self._untrained(self.seed),
+            *self._sides(train, known_users, known_items),
+            (rows.user_idx, rows.item_idx),
+            self._signs(rows.value),
+            self._weights(rows.value),
+        )
 
-    def _untrained(self) -> Any:
+    def _more_training(self, new: Dataset) -> Training:
+        """What `partial_fit` trains on: new examples, and no examples at the earlier positives."""
+        check_needs(self, new)
+        require_room(self, new, *self.histories_.shape)
+        known_users = new.positives(self.positive_threshold).user_counts() > 0
+        known_users[: len(self.known_users_)] |= self.known_users_
+        known_items = new.interactions.item_counts() > 0
+        known_items[: len(self.known_items_)] |= self.known_items_
+        model = self._untrained(int(derive(self.seed, f"update {self.n_updates_}").integers(2**31)))
+        take_up(model, self.parameters_)
+        grow(model, "user", self.known_users_, known_users)
+        grow(model, "item", self.known_items_, known_items)
+        users, items = self._sides(new, known_users, known_items)
+        for side, biases in ((users, model.user_biases), (items, model.item_biases)):
+            if side.matrix.shape[1] != len(biases):
+                raise DataError(
+                    f"{new.name} has other side features than LightFM was trained with "
+                    f"({side.matrix.shape[1]} columns with the identities, not {len(biases)}): "
+                    "give the same feature columns, or fit anew"
+                )
+        before = grown(self.histories_, (new.n_users, new.n_items))
+        added = self._add_positives(new)
+        self.n_updates_ += 1
+        rows = self._examples(new, known_users)
+        signs, weights = self._signs(rows.value), self._weights(rows.value)
+        user_idx, item_idx = rows.user_idx, rows.item_idx
+        if self.loss != "logistic":
+            again = added.users()
+            past = before[again].tocoo()
+            user_idx = np.append(user_idx, again[past.row])
+            item_idx = np.append(item_idx, past.col)
+            signs = np.append(signs, np.full(past.nnz, -1, np.float32))
+            if weights is not None:
+                weights = np.append(weights, np.ones(past.nnz, np.float32))
+        return Training.of(model, users, items, (user_idx, item_idx), signs, weights)
+
+    def _examples(self, data: Dataset, known_users: BoolArray) -> Interactions:
+        """The interactions to learn from: the positives; logistic: all of users with a positive."""
+        if self.loss != "logistic":
+            return data.positives(self.positive_threshold)
+        rows = data.interactions
+        return rows.select(known_users[rows.user_idx])
+
+    def _signs(self, values: Float32Array) -> Float32Array:
+        positive = values >= (-np.inf if self.threshold_ is None else np.float32(self.threshold_))
+        return np.where(positive, np.float32(1), np.float32(-1))
+
+    def _weights(self, values: Float32Array) -> Float32Array | None:
+        return values / np.float32(self.mean_value_) if self.weight_by_rating else None
+
+    def _sides(self, data: Dataset, users: BoolArray, items: BoolArray) -> tuple[Side, Side]:
+        of_users = data.user_features if self.user_features else None
+        of_items = data.item_features if self.item_features else None
+        return (
+            Side.of(users, of_users, self.normalize_features),
+            Side.of(items, of_items, self.normalize_features),
+        )
+
+    def _untrained(self, seed: int) -> Any:
         """The library's model with these hyperparameters."""
-        try:
-            from lightfm import LightFM as Library
-        except ImportError as error:
-            raise ConfigError(
-                f"algo=lightfm needs the package lightfm-next, which does not load here ({error}): "
-                "install it (not on Windows; a C compiler is needed), or use algo=bpr or algo=als"
-            ) from None
-        return Library(
+        return library_model(
+            seed,
             loss=self.loss,
             no_components=self.n_factors,
             learning_rate=self.learning_rate,
@@ -165,11 +217,22 @@ class LightFM:
             max_sampled=self.max_sampled,
             k=self.kos_k,
             n=self.kos_n,
-            random_state=self.seed,
         )
 
-    def _side(self, known: BoolArray, features: Features | None) -> _Side:
-        return _Side.of(known, features, self.normalize_features)
+    def _take(self, training: Training) -> None:
+        """Keep what scoring, folding in and going on with training need."""
+        users, items = training.vectors()
+        one_u, one_i = np.ones(len(users), np.float32), np.ones(len(items), np.float32)
+        self.user_factors_: Float32Array = np.column_stack([users, one_u])
+        self.item_factors_: Float32Array = np.column_stack([items[:, :-1], one_i, items[:, -1]])
+        known, described = training.users.known, training.users.described
+        self.sources_: NDArray[np.uint8] = np.where(
+            known, Source.MODEL, np.where(described, Source.FEATURES, Source.FALLBACK)
+        ).astype(np.uint8)
+        self.known_users_, self.known_items_ = known, training.items.known
+        self.parameters_ = parameters(training.model)
+        vectors = users[:, :-1], items[:, :-1]
+        self.population_ = Population.of(*vectors, self.histories_, known)
 
     def factors(self) -> tuple[Float32Array, Float32Array]:
         return self.user_factors_, self.item_factors_
@@ -177,73 +240,30 @@ class LightFM:
     def score(self, users: IdxArray) -> Float32Array:
         return self.user_factors_[users] @ self.item_factors_.T
 
+    def score_histories(self, histories: Sparse) -> Float32Array:
+        vectors = self.item_factors_[:, :-2]
+        found = self.population_.vectors(self._positives_of(histories), vectors)
+        return found.astype(np.float32) @ vectors.T + self.item_factors_[:, -1]
+
+    def similarities(self, items: IdxArray) -> Float32Array:
+        return cosines(self.item_factors_[:, :-2], items)
+
     def source(self, users: IdxArray) -> NDArray[np.uint8]:
         return self.sources_[users]
 
     def state(self) -> dict[str, Any]:
-        return {
-            "user_factors": self.user_factors_,
-            "item_factors": self.item_factors_,
-            "sources": self.sources_,
-        }
+        learned = {name: getattr(self, f"{name}_") for name in _STATE}
+        return learned | self.population_.state() | self.parameters_
 
     def restore(self, state: Mapping[str, Any]) -> Self:
-        self.user_factors_ = state["user_factors"]
-        self.item_factors_ = state["item_factors"]
-        self.sources_ = state["sources"]
+        for name in _STATE:
+            setattr(self, f"{name}_", state[name])
+        self.population_ = Population.restored(state)
+        self.parameters_ = {name: state[name] for name in PARAMETERS if name in state}
         return self
 
 
-@dataclass(frozen=True, eq=False)
-class _Side:
-    """The users, or the items, as LightFM sees them: identities of the known, then side features.
-
-    Attributes:
-        known: which have an identity.
-        described: which have side features.
-        matrix: csr (n, n_known + n_features); the unknown have only their side features.
-        weight: (n, 1) what an identity weighs in its row.
-    """
-
-    known: BoolArray
-    described: BoolArray
-    matrix: Sparse
-    weight: Float32Array
-
-    @classmethod
-    def of(cls, known: BoolArray, features: Features | None, normalize: bool) -> _Side:
-        from scipy.sparse import csr_array, diags_array, hstack
-
-        n = len(known)
-        identity = csr_array(
-            (np.ones(known.sum(), np.float32), (np.flatnonzero(known), np.arange(known.sum()))),
-            shape=(n, known.sum()),
-        )
-        side = csr_array((n, 0), dtype=np.float32) if features is None else features.matrix
-        total = np.asarray(abs(side).sum(axis=1), np.float32)
-        weight = np.ones(n, np.float32)
-        if normalize:
-            weight /= 1 + total
-        matrix = diags_array(weight) @ hstack([identity, side], format="csr")
-        return cls(known, total > 0, csr_array(matrix, dtype=np.float32), weight[:, None])
-
-    def training_rows(self) -> Sparse:
-        """Return the rows of the known, in the types that the library insists on."""
-        from scipy.sparse import csr_matrix
-
-        rows = self.matrix[np.flatnonzero(self.known)]
-        parts = (rows.data, rows.indices.astype(np.int32), rows.indptr.astype(np.int32))
-        return csr_matrix(parts, shape=rows.shape)
-
-    @property
-    def places(self) -> IntArray:
-        """The row of each of the known in `training_rows`, int32."""
-        return (np.cumsum(self.known) - 1).astype(np.int32)
-
-    def represent(self, embeddings: Float32Array, biases: Float32Array) -> Float32Array:
-        """Return the embedding, then the bias, of each: float32 (n, d + 1)."""
-        parameters = np.column_stack([embeddings, biases])
-        rows = np.asarray(self.matrix @ parameters, np.float32)
-        mean_identity = parameters[: self.known.sum()].mean(axis=0)
-        rows[~self.known] += self.weight[~self.known] * mean_identity
-        return rows
+_STATE = (
+    *("histories", "threshold", "user_factors", "item_factors", "sources"),
+    *("known_users", "known_items", "mean_value", "n_updates"),
+)

@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recexp.algorithms.base import Source
+from recexp.algorithms.guards import require_room
 from recexp.arrays import IdxArray, Sparse
 from recexp.data.dataset import Dataset
+from recexp.data.interactions import Interactions
 from recexp.errors import DataError
 
 
@@ -38,6 +40,15 @@ class LearnsFromPositives:
         self.histories_ = positives.csr("ones")
         return self.histories_
 
+    def _add_positives(self, new: Dataset) -> Interactions:
+        """Take the positives of `new` into `histories_`, which grows with it, and return them."""
+        require_room(self, new, *self.histories_.shape)
+        positives = new.positives(self.positive_threshold)
+        histories = grown(self.histories_, (new.n_users, new.n_items)) + positives.csr("ones")
+        histories.data[:] = 1.0
+        self.histories_ = histories
+        return positives
+
     def _positives_of(self, histories: Sparse) -> Sparse:
         """The positives among the values of csr `histories`, float32 csr of ones."""
         from scipy.sparse import csr_array
@@ -52,3 +63,10 @@ class LearnsFromPositives:
     def source(self, users: IdxArray) -> NDArray[np.uint8]:
         known = np.diff(self.histories_.indptr)[users] > 0
         return np.where(known, Source.MODEL, Source.FALLBACK).astype(np.uint8)
+
+
+def grown(matrix: Sparse, shape: tuple[int, int]) -> Sparse:
+    """Return a copy of csr `matrix` with empty rows and columns appended up to `shape`."""
+    larger = matrix.copy()
+    larger.resize(shape)
+    return larger

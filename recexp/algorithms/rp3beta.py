@@ -9,8 +9,7 @@ import numpy as np
 
 from recexp.algorithms.base import require
 from recexp.algorithms.item_item import ItemToItem
-from recexp.algorithms.similarity import best_per_row
-from recexp.arrays import AnyArray, Float32Array, Sparse
+from recexp.algorithms.nearest import Rows, nearest
 from recexp.data.dataset import Dataset
 
 
@@ -45,28 +44,17 @@ class RP3Beta(ItemToItem):
     def fit(self, train: Dataset) -> Self:
         positives = self._take_positives(train)
         users_of = positives.T.tocsr()
-        popularity = np.maximum(np.diff(users_of.indptr), 1).astype(np.float32)
-        damping = popularity ** np.float32(-self.beta)
-        from_user = _steps(positives, self.alpha).T.tocsr()  # (item i, user)
-        to_user = _steps(users_of, self.alpha).T.tocsr()  # (user, item j)
-
-        def weights(part: slice) -> Float32Array:
-            block = np.asarray((from_user[part] @ to_user).toarray(), np.float32)
-            block *= damping[part, None]
-            n = part.stop - part.start
-            block[np.arange(n), np.arange(part.start, part.stop)] = 0.0
-            return block
-
-        n_items = train.n_items
-        kept = best_per_row(weights, n_items, n_items, self.n_neighbors, self.threads)
-        self.weights_ = kept.T.tocsr()
+        n_items_of = np.maximum(np.diff(positives.indptr), 1.0)
+        popularity = np.maximum(np.diff(users_of.indptr), 1.0)
+        free = np.zeros(train.n_items, np.float32)
+        neighbors = nearest(
+            Rows(users_of, (popularity**-self.beta).astype(np.float32), free),
+            Rows(users_of, (popularity**-self.alpha).astype(np.float32), free),
+            n_items_of**-self.alpha,
+            self.n_neighbors,
+            shrinkage=1.0,
+            exclude_self=True,
+            threads=self.threads,
+        )
+        self.weights_ = neighbors.T.tocsr()
         return self
-
-
-def _steps(rows: Sparse, alpha: float) -> Sparse:
-    """The chance of each step from a row, 1 / its number of entries, to the power `alpha`."""
-    from scipy.sparse import csr_array
-
-    n_entries: AnyArray = np.diff(rows.indptr)
-    chance = np.repeat(np.maximum(n_entries, 1) ** -alpha, n_entries).astype(np.float32)
-    return csr_array((chance, rows.indices, rows.indptr), shape=rows.shape)

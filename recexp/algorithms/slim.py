@@ -31,6 +31,7 @@ class SLIM(ItemToItem):
         l1_ratio: the share of the penalty that makes weights 0, in (0, 1].
         max_iterations: most rounds of coordinate descent, >= 1.
         tolerance: the relative duality gap at which the descent stops, > 0.
+        n_neighbors: the largest weights of each item that are kept, >= 1; None: all.
         positive_threshold: the value from which an interaction counts; None: the dataset's.
         threads: cores to use; None: all.
     """
@@ -39,6 +40,7 @@ class SLIM(ItemToItem):
     l1_ratio: float = 0.01
     max_iterations: int = 100
     tolerance: float = 1e-3
+    n_neighbors: int | None = None
     positive_threshold: float | None = None
     threads: int | None = None
 
@@ -47,6 +49,8 @@ class SLIM(ItemToItem):
         require(0 < self.l1_ratio <= 1, self, "l1_ratio", "a number in (0, 1]")
         require(self.max_iterations >= 1, self, "max_iterations", "a whole number >= 1")
         require(self.tolerance > 0, self, "tolerance", "a number > 0")
+        kept = self.n_neighbors
+        require(kept is None or kept >= 1, self, "n_neighbors", "a whole number >= 1, or null")
         threads = self.threads
         require(threads is None or threads >= 1, self, "threads", "a whole number >= 1, or null")
 
@@ -94,6 +98,8 @@ class SLIM(ItemToItem):
             )
             model.fit(columns[:, others], column.toarray().ravel())
             kept = np.flatnonzero(model.coef_)
+            if self.n_neighbors is not None:
+                kept = kept[np.argsort(-model.coef_[kept], kind="stable")[: self.n_neighbors]]
             return others[kept], model.coef_[kept]
 
         return regression

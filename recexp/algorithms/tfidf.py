@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from recexp.algorithms.base import Source, check_needs, require
 from recexp.arrays import AnyArray, Float32Array, FloatArray, IdxArray, Sparse
 from recexp.data.dataset import Dataset
+from recexp.data.features import Analyzer, text
 from recexp.errors import DataError
 
 _SECONDS_PER_DAY = 86_400.0
@@ -21,10 +23,12 @@ _SECONDS_PER_DAY = 86_400.0
 class TfIdf:
     """Cosine of the user's profile with the TF-IDF vector of the item's text.
 
-    A profile is the weighted sum of the vectors of the user's training items (Rocchio 1971). With
+    The vectors are those of `recexp.data.features.text`, which makes LightFM's text features too. A
+    profile is the weighted sum of the vectors of the user's training items (Rocchio 1971). With
     ratings, the weight is the rating minus the user's mean, times `negative_weight` below it;
     ratings that are all equal, and interactions without ratings, weigh 1. Users without a profile
-    are left to the fallback; an item needs no interaction, only text.
+    are left to the fallback; an item needs no interaction, only text. A history given later is as
+    recent as can be: its interactions count whole, whatever `half_life_days`.
 
     Attributes:
         columns: the item columns whose text is taken.
@@ -38,7 +42,7 @@ class TfIdf:
     """
 
     columns: tuple[str, ...] = ("title", "genres")
-    analyzer: Literal["word", "char_wb"] = "word"
+    analyzer: Analyzer = "word"
     ngram_min: int = 1
     ngram_max: int = 2
     sublinear_tf: bool = True
@@ -80,25 +84,22 @@ class TfIdf:
         return self
 
     def _learn_vectors(self, train: Dataset) -> None:
-        from scipy.sparse import csr_array
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        texts = map(" ".join, zip(*(train.item_columns[c] for c in self.columns), strict=True))
-        vectorizer = TfidfVectorizer(
+        columns = (train.item_columns[name] for name in self.columns)
+        found = text(
+            list(map(" ".join, zip(*columns, strict=True))),
             analyzer=self.analyzer,
-            ngram_range=(self.ngram_min, self.ngram_max),
+            ngram_min=self.ngram_min,
+            ngram_max=self.ngram_max,
             sublinear_tf=self.sublinear_tf,
             min_df=self.min_df,
-            dtype=np.float32,
         )
-        try:
-            self.vectors_: Sparse = csr_array(vectorizer.fit_transform(texts))
-        except ValueError as error:
+        if not found.names:
             raise DataError(
-                f"{train.name}: the columns {', '.join(self.columns)} give no terms ({error}): "
-                "lower algo.min_df or choose other algo.columns"
-            ) from None
-        self.terms_: list[str] = vectorizer.get_feature_names_out().tolist()
+                f"{train.name}: no term of the columns {', '.join(self.columns)} is in "
+                f"algo.min_df={self.min_df} items: lower it or choose other algo.columns"
+            )
+        self.vectors_: Sparse = found.matrix
+        self.terms_: list[str] = [name.partition("=")[2] for name in found.names]
 
     def _profiles(
         self, users: AnyArray, items: AnyArray, values: AnyArray, fade: FloatArray, n_users: int
@@ -133,8 +134,12 @@ class TfIdf:
         return self._cosines(self.vectors_[items])
 
     def _cosines(self, vectors: Sparse) -> Float32Array:
-        cosines: Float32Array = (vectors @ self.vectors_.T).toarray()
+        cosines: Float32Array = (vectors @ self._items_of_terms).toarray()
         return cosines
+
+    @cached_property
+    def _items_of_terms(self) -> Sparse:
+        return self.vectors_.T.tocsr()
 
     def explain(self, user: int, item: int, n: int) -> list[tuple[str, float]]:
         common = (self.profiles_[[user]] * self.vectors_[[item]]).tocoo()

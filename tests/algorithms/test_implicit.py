@@ -11,10 +11,11 @@ import pytest
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from recexp.algorithms.base import Source
+from recexp.algorithms.base import Source, deterministic
 from recexp.algorithms.implicit import ALS, BPR
 from recexp.data.dataset import Dataset
-from recexp.errors import ConfigError
+from recexp.data.ids import IdMap
+from recexp.errors import ConfigError, DataError
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,15 @@ def als_library(positives: Any) -> Any:
 
 def als(**options: Any) -> ALS:
     return ALS(8, 4, regularization=2.0, confidence=5.0, seed=3, **options)
+
+
+def test_als_is_the_librarys_to_the_last_bit_epoch_by_epoch(
+    synthetic: Dataset, positives: Any, als_library: Any
+) -> None:
+    model = als(threads=1)
+    assert list(model.fit_epochs(synthetic)) == [1, 2, 3, 4]
+    np.testing.assert_array_equal(model.user_factors_, als_library.user_factors)
+    np.testing.assert_array_equal(model.item_factors_, als_library.item_factors)
 
 
 def test_als_is_the_librarys(synthetic: Dataset, als_library: Any) -> None:
@@ -70,6 +80,126 @@ def test_the_reasons_add_up_to_the_score_of_the_history(
     assert score == pytest.approx(folded, abs=1e-4)
 
 
+def likes(pairs: list[tuple[int, int, float]], n_users: int, n_items: int) -> Dataset:
+    users, items, values = map(np.array, zip(*pairs, strict=True))
+    ids = IdMap(range(n_users)), IdMap(range(n_items))
+    return Dataset.from_indices("plays", ids[0], users, ids[1], items, values.astype(np.float32))
+
+
+PLAYS = [
+    *((0, 0, 2.0), (0, 1, 1.0), (0, 2, 4.0), (1, 0, 1.0), (1, 2, 3.0), (2, 3, 2.0), (2, 4, 1.0)),
+    *((3, 3, 5.0), (3, 4, 2.0), (3, 0, 1.0), (4, 1, 1.0), (4, 4, 1.0), (5, 2, 1.0), (6, 3, 1.0)),
+]
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.7, 1.0])
+@pytest.mark.parametrize("by_value", [False, True])
+def test_als_ends_where_each_row_pays_for_its_weights(exponent: float, by_value: bool) -> None:
+    data = likes(PLAYS, 8, 6)  # the last user and the last item have nothing
+    model = ALS(
+        2, 300, 0.8, exponent, confidence=6.0, weight_by_value=by_value, threads=1, seed=1
+    ).fit(data)
+    mean = np.mean([value for _, _, value in PLAYS])
+    weights = np.ones((7, 5))
+    liked = np.zeros((7, 5))
+    for user, item, value in PLAYS:
+        weights[user, item] = 6 * value / mean if by_value else 6.0
+        liked[user, item] = 1
+    sizes = np.concatenate([weights.sum(axis=1), weights.sum(axis=0)]) ** exponent
+    penalties = 0.8 * sizes / sizes.mean()  # n_r^nu, of mean 0.8 over all rows
+    x, y = model.user_factors_[:7].astype(float), model.item_factors_[:5].astype(float)
+    sides = ((x, y, weights, liked, penalties[:7]), (y, x, weights.T, liked.T, penalties[7:]))
+    for rows, others, c, p, penalty in sides:
+        for r in range(len(rows)):
+            slope = (c[r] * (rows[r] @ others.T - p[r])) @ others + penalty[r] * rows[r]
+            np.testing.assert_allclose(slope, 0, atol=2e-5)
+    assert np.abs(x).max() > 0.1
+    folded = model.score_histories(data.interactions.csr())
+    np.testing.assert_allclose(folded, model.score(np.arange(8, dtype=np.int32)), atol=1e-4)
+
+
+def test_frequency_scaling_is_that_of_the_ials_paper() -> None:
+    """Rendle et al. 2022, (1) and (3): their minimum, from ours rescaled, has slope 0."""
+    data = likes(PLAYS, 7, 5)
+    model = ALS(2, 300, 0.8, 1.0, confidence=6.0, threads=1, seed=1).fit(data)
+    alpha, shrunk = 1 / 5, 5 / 6  # 1 / (c - 1), and (c - 1) / c
+    w, h = np.sqrt(shrunk) * model.user_factors_, np.sqrt(shrunk) * model.item_factors_
+    liked = np.zeros((7, 5))
+    liked[[p[0] for p in PLAYS], [p[1] for p in PLAYS]] = 1
+    of_users, of_items = liked.sum(axis=1) + alpha * 5, liked.sum(axis=0) + alpha * 7
+    mean_weight = np.concatenate([of_users, of_items]).mean() / alpha
+    strength = 0.8 * shrunk / mean_weight  # regularization (c - 1) / (c mean(n_r))
+    scores = w @ h.T
+    slope = (liked * (scores - 1) + alpha * scores) @ h + strength * of_users[:, None] * w
+    np.testing.assert_allclose(slope, 0, atol=1e-5)
+
+
+def test_new_likes_are_solved_as_the_library_does_it(positives: Any, synthetic: Dataset) -> None:
+    model = als(threads=1)
+    early, late = divided(synthetic)
+    model.fit(early)
+    with threadpool_limits(1, user_api="blas"):
+        library = implicit.cpu.als.AlternatingLeastSquares(
+            8, regularization=2.0, alpha=5.0, random_state=3, num_threads=1
+        )
+        library.user_factors, library.item_factors = (
+            np.vstack([known, np.zeros((n - len(known), 8), np.float32)])
+            for known, n in zip(model.factors(), positives.shape, strict=True)
+        )
+        users, items = late.positives().users(), late.positives().items()
+        library.partial_fit_users(users, positives[users])
+        library.partial_fit_items(items, positives.T.tocsr()[items])
+        library.partial_fit_users(users, positives[users])
+    model.partial_fit(late)
+    np.testing.assert_allclose(model.user_factors_, library.user_factors, atol=2e-4)
+    np.testing.assert_allclose(model.item_factors_, library.item_factors, atol=2e-4)
+    folded = model.score_histories(synthetic.interactions.csr()[users])
+    np.testing.assert_allclose(folded, model.score(users), atol=1e-4)
+
+
+def divided(whole: Dataset) -> tuple[Dataset, Dataset]:
+    """Without the last 20 users and items, and what comes with them."""
+    rows = whole.interactions
+    n_users, n_items = whole.n_users - 20, whole.n_items - 20
+    first = (rows.user_idx < n_users) & (rows.item_idx < n_items)
+    early = Dataset.from_indices(
+        "early",
+        IdMap(whole.users.ids[:n_users]),
+        rows.user_idx[first],
+        IdMap(whole.items.ids[:n_items]),
+        rows.item_idx[first],
+        rows.value[first],
+        scale=whole.scale,
+    )
+    return early, whole.with_interactions(rows.select(~first))
+
+
+def test_values_that_cannot_weigh_are_refused() -> None:
+    plays = likes([(0, 0, 1.0), (1, 1, 0.0)], 2, 2)
+    with pytest.raises(DataError, match=r"plays has positives of value 0, .* weight_by_value=true"):
+        ALS(2, weight_by_value=True).fit(plays)
+
+
+def test_bpr_epoch_by_epoch_is_the_librarys(synthetic: Dataset, positives: Any) -> None:
+    library = implicit.cpu.bpr.BayesianPersonalizedRanking(
+        8, iterations=5, num_threads=1, random_state=3
+    )
+    library.fit(positives, show_progress=False)
+    model = BPR(8, 5, seed=3)
+    norms = [float(np.abs(model.item_factors_).sum()) for _ in model.fit_epochs(synthetic)]
+    assert len(set(norms)) == 5
+    trained = np.diff(positives.indptr) > 0
+    np.testing.assert_array_equal(model.user_factors_[trained], library.user_factors[trained])
+    sold = synthetic.positives().item_counts() > 0
+    np.testing.assert_array_equal(model.item_factors_[sold], library.item_factors[sold])
+
+
+def test_bpr_says_when_threads_leave_it_to_chance() -> None:
+    assert deterministic(BPR())
+    assert not deterministic(BPR(threads=2))
+    assert deterministic(ALS(threads=2))
+
+
 def test_bpr_is_the_librarys(synthetic: Dataset, positives: Any) -> None:
     library = implicit.cpu.bpr.BayesianPersonalizedRanking(
         8, learning_rate=0.05, regularization=0.02, iterations=5, num_threads=1, random_state=3
@@ -100,6 +230,8 @@ def test_what_was_not_trained_scores_zero(model: Any, synthetic: Dataset) -> Non
         (lambda: ALS(n_factors=0), r"algo.n_factors=0: ALS expects a whole number >= 1"),
         (lambda: ALS(confidence=0.5), r"algo.confidence=0.5"),
         (lambda: ALS(regularization=0.0), r"algo.regularization=0.0"),
+        (lambda: ALS(frequency_exponent=-1.0), r"algo.frequency_exponent=-1.0: .* >= 0"),
+        (lambda: ALS(threads=0), r"algo.threads=0"),
         (lambda: BPR(learning_rate=0.0), r"algo.learning_rate=0.0"),
         (lambda: BPR(threads=0), r"algo.threads=0"),
     ],

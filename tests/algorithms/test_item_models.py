@@ -13,7 +13,6 @@ from recexp.algorithms.base import Source
 from recexp.algorithms.ease import EASE
 from recexp.algorithms.neighbors import ItemKNN, UserKNN
 from recexp.algorithms.rp3beta import RP3Beta
-from recexp.algorithms.similarity import best_per_row
 from recexp.algorithms.slim import SLIM
 from recexp.data.dataset import Dataset
 from recexp.errors import ConfigError, DataError
@@ -152,6 +151,23 @@ def test_the_reasons_add_up_to_the_score(model: Any, small: Dataset) -> None:
     assert sum(weight for _, weight in reasons) == pytest.approx(total, rel=1e-5)
 
 
+@pytest.mark.parametrize("similarity", ["cosine", "tfidf", "bm25"])
+def test_the_reasons_of_neighbors_are_what_they_have_in_common_with_the_user(
+    similarity: Any, small: Dataset, ones: Any
+) -> None:
+    model = UserKNN(similarity=similarity, n_neighbors=10)
+    scores = everyone(model, small)
+    item = int(np.argmax(scores[3]))
+    reasons = model.explain(3, item, 1000)
+    assert sum(weight for _, weight in reasons) == pytest.approx(scores[3, item], rel=1e-5)
+    neighbors = model.neighbors_.toarray()[3]
+    common = ones[(neighbors > 0) & (ones[:, item] > 0)].max(axis=0) * ones[3]
+    named = {int(reason.removeprefix("item:")) for reason, _ in reasons}
+    assert named == set(np.flatnonzero(common).tolist())
+    stranger = int(np.flatnonzero(scores[3] == 0)[0])
+    assert model.explain(3, stranger, 5) == []
+
+
 @pytest.mark.parametrize("model", [EASE(), ItemKNN(), UserKNN(), RP3Beta(), SLIM()])
 def test_users_without_a_positive_are_left_to_the_fallback(model: Any, synthetic: Dataset) -> None:
     rows = synthetic.interactions
@@ -166,14 +182,6 @@ def test_nothing_positive_is_refused(model: Any, small: Dataset) -> None:
     low = small.interactions.select(small.interactions.value < 3)
     with pytest.raises(DataError, match=r"no positive training interaction.*positive_threshold"):
         model.fit(small.with_interactions(low))
-
-
-@pytest.mark.parametrize("threads", [1, 3])
-def test_the_best_of_each_row_are_exact_also_among_equals(threads: int) -> None:
-    rng = np.random.default_rng(0)
-    values = rng.integers(-2, 4, size=(300, 41)).astype(np.float32)
-    best = best_per_row(lambda part: values[part].copy(), 300, 41, 5, threads)
-    np.testing.assert_array_equal(best.toarray(), keep_best(values, 5))
 
 
 @pytest.mark.parametrize(
@@ -191,3 +199,28 @@ def test_the_best_of_each_row_are_exact_also_among_equals(threads: int) -> None:
 def test_hyperparameters_out_of_range_are_refused(make: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+def test_normalized_and_centered_similarities_are_as_written(small: Dataset, ones: Any) -> None:
+    near = keep_best(similarities_of_rows(ones.T, "tfidf", 1.0), 10)
+    total = near.sum(axis=1, keepdims=True)
+    near /= np.where(total > 0, total, 1)
+    mean = ones.mean(axis=0)
+    plain: dict[str, Any] = {"n_neighbors": 10, "shrinkage": 1.0}
+    scores = everyone(ItemKNN(**plain, normalize=True), small)
+    np.testing.assert_allclose(scores, ones @ near.T, atol=1e-5)
+    model = ItemKNN(**plain, normalize=True, centered=True)
+    expected = (ones - mean) @ near.T + mean
+    np.testing.assert_allclose(everyone(model, small), expected, atol=1e-5)
+    histories = small.interactions.csr("value")[:5]
+    np.testing.assert_allclose(model.score_histories(histories), expected[:5], atol=1e-5)
+
+
+def test_slim_keeps_the_largest_weights_of_each_item(small: Dataset) -> None:
+    options = {"regularization": 0.01, "l1_ratio": 0.01}
+    whole = SLIM(**options).fit(small).weights_.toarray()
+    some = SLIM(**options, n_neighbors=3).fit(small).weights_.toarray()
+    assert (np.count_nonzero(whole, axis=0) > 3).any()
+    np.testing.assert_array_equal(some, keep_best(whole.T, 3).T)
+    with pytest.raises(ConfigError, match="n_neighbors=0"):
+        SLIM(n_neighbors=0)

@@ -12,12 +12,15 @@ from lightfm import LightFM as Library
 from scipy.sparse import coo_matrix, csr_array, csr_matrix, identity
 from scipy.sparse import hstack as beside
 
-from recexp.algorithms.base import Source
+from recexp.algorithms.base import Source, deterministic
 from recexp.algorithms.lightfm import LightFM
 from recexp.algorithms.popularity import Popularity
 from recexp.data.dataset import Dataset, Features
 from recexp.data.ids import IdMap
+from recexp.early_stopping import measure_objective
 from recexp.errors import ConfigError, DataError
+from recexp.splits.base import Split
+from recexp.splits.cold import cold_item, cold_user
 
 
 def with_strangers(dataset: Dataset) -> Dataset:
@@ -245,3 +248,109 @@ def test_warp_is_clearly_above_popularity_on_movielens(movielens: Dataset) -> No
     popularity, warp = ndcg_at_10(Popularity()), ndcg_at_10(LightFM())
     assert popularity > 0.15
     assert warp > 1.5 * popularity
+
+
+def test_epoch_by_epoch_it_is_the_library(small: Dataset) -> None:
+    library, _, _ = trained_library(small, loss="warp", normalize=False)
+    model = LightFM(n_factors=8, epochs=3, seed=3)
+    assert list(model.fit_epochs(small)) == [1, 2, 3]
+    expected = library.item_embeddings  # features are summed in another order
+    np.testing.assert_allclose(model.parameters_["item_embeddings"], expected, atol=1e-5)
+    np.testing.assert_allclose(model.parameters_["user_biases"], library.user_biases, atol=1e-5)
+
+
+def test_it_says_when_threads_leave_it_to_chance() -> None:
+    assert deterministic(LightFM())
+    assert not deterministic(LightFM(threads=2))
+
+
+def divided(whole: Dataset) -> tuple[Dataset, Dataset]:
+    """Without the last 15 users and items, and what comes with them."""
+    n_users, n_items = whole.n_users - 15, whole.n_items - 15
+    rows = whole.interactions
+    first = (rows.user_idx < n_users) & (rows.item_idx < n_items)
+    early = Dataset.from_indices(
+        "early",
+        IdMap(whole.users.ids[:n_users]),
+        rows.user_idx[first],
+        IdMap(whole.items.ids[:n_items]),
+        rows.item_idx[first],
+        rows.value[first],
+        scale=whole.scale,
+    )
+    assert whole.user_features is not None
+    assert whole.item_features is not None
+    described = replace(
+        early,
+        user_features=whole.user_features.rows(np.arange(n_users)),
+        item_features=whole.item_features.rows(np.arange(n_items)),
+    )
+    return described, whole.with_interactions(rows.select(~first))
+
+
+@pytest.mark.parametrize("schedule", ["adagrad", "adadelta"])
+@pytest.mark.parametrize("loss", ["warp", "bpr", "warp-kos", "logistic"])
+def test_learning_on_leaves_no_positive_out(loss: Any, schedule: Any, small: Dataset) -> None:
+    early, late = divided(small)
+    options: dict[str, Any] = {"n_factors": 8, "epochs": 15, "learning_schedule": schedule}
+    model = LightFM(loss, **options).fit(early)
+
+    def told_apart(score: Any, likes: Any) -> float:
+        liked = likes.csr("ones").toarray() > 0
+        shares = [
+            (row[good][:, None] > row[~good]).mean()
+            for row, good in zip(score, liked, strict=True)
+            if good.any()
+        ]
+        return float(np.mean(shares))
+
+    users = np.arange(small.n_users, dtype=np.int32)
+    nobody = late.with_interactions(late.interactions.select(np.empty(0, int)))
+    before = told_apart(model.partial_fit(nobody).score(users), late.positives())
+    after = told_apart(model.partial_fit(late).score(users), late.positives())
+    assert after > before + (0.02 if loss == "logistic" else 0.05)
+    assert model.source(users[-1:]).tolist() == [Source.MODEL]
+
+
+def test_earlier_positives_are_not_learned_as_negatives() -> None:
+    """One user, four items: the first two are liked before, the third later."""
+    ids = IdMap(range(1)), IdMap(range(4))
+
+    def likes(items: list[int]) -> Dataset:
+        idx = np.array(items)
+        return Dataset.from_indices("likes", ids[0], np.zeros_like(idx), ids[1], idx)
+
+    model = LightFM("warp", 2, epochs=1).fit(likes([0, 1]))
+    before = model.score(np.array([0], np.int32))[0]
+    after = model.partial_fit(likes([2])).score(np.array([0], np.int32))[0]
+    # warp draws negatives among items 0, 1 and 2, and the user likes them all: nothing to learn.
+    np.testing.assert_array_equal(after[:2], before[:2])
+
+
+def test_other_side_features_are_refused(small: Dataset) -> None:
+    early, late = divided(small)
+    model = LightFM(epochs=1).fit(early)
+    with pytest.raises(DataError, match=r"has other side features than LightFM was trained with"):
+        model.partial_fit(replace(late, item_features=None))
+
+
+@pytest.mark.movielens
+def test_histories_of_strangers_beat_popularity_on_movielens(movielens: Dataset) -> None:
+    """Random histories: the first ratings there are what the site showed first, to everybody."""
+    untimed = movielens.with_interactions(replace(movielens.interactions, timestamp=None))
+    split = cold_user(untimed, np.random.default_rng(1), n_history=10)
+    popularity, folded = ndcg_at_10(Popularity(), split), ndcg_at_10(LightFM(), split)
+    assert folded > 1.1 * popularity > 0.3
+
+
+@pytest.mark.movielens
+def test_genres_tell_of_items_never_seen_on_movielens(movielens: Dataset) -> None:
+    split = cold_item(movielens, np.random.default_rng(1))
+    with_genres = ndcg_at_10(LightFM(epochs=10), split)
+    without = ndcg_at_10(LightFM(epochs=10, item_features=False), split)
+    assert with_genres > 1.5 * without
+
+
+def ndcg_at_10(model: Any, split: Split) -> float:
+    model.fit(split.train)
+    return measure_objective(model, split, "ndcg@10")

@@ -54,6 +54,26 @@ def test_decay_halves_with_age_from_the_latest_interaction() -> None:
     np.testing.assert_allclose(model.popularity_, [1.25, 0.5**1.5, 1], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"half_life_days": 20.0}, {"window_days": 30.0}, {"positive_threshold": 1.0}]
+)
+@pytest.mark.parametrize("first", [[0, 2, 5], [3, 6], [1, 2, 3, 4, 5]])
+def test_learning_on_equals_learning_everything(
+    options: dict[str, float], first: list[int]
+) -> None:
+    whole = dataset()
+    rows = whole.interactions
+    rest = np.setdiff1d(np.arange(len(rows)), first)
+    model = Popularity(**options).fit(whole.with_interactions(rows.select(np.array(first))))
+    model.partial_fit(whole.with_interactions(rows.select(rest)))
+    np.testing.assert_array_equal(model.popularity_, Popularity(**options).fit(whole).popularity_)
+
+
+def test_a_user_who_comes_again_is_still_one_user() -> None:
+    model = Popularity().fit(dataset())
+    assert model.partial_fit(dataset()).popularity_.tolist() == [2, 1, 1]
+
+
 def test_everybody_is_answered_by_the_model() -> None:
     sources = Popularity().fit(dataset()).source(np.arange(3, dtype=np.int32))
     assert set(sources.tolist()) == {Source.MODEL}

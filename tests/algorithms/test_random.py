@@ -34,3 +34,13 @@ def test_a_users_scores_do_not_depend_on_who_else_is_asked_for(synthetic: Datase
     np.testing.assert_array_equal(
         model.score(np.array([7, 3], np.int32)), scores(synthetic)[[7, 3]]
     )
+
+
+def test_new_users_and_items_move_no_score(synthetic: Dataset) -> None:
+    rows = synthetic.interactions
+    model = Random().fit(synthetic.compact(rows.item_idx < 50))
+    few = np.arange(20, dtype=np.int32)
+    before = model.score(few)
+    after = model.partial_fit(synthetic).score(few)
+    np.testing.assert_array_equal(after[:, : before.shape[1]], before)
+    assert after.shape[1] == synthetic.n_items > before.shape[1]

@@ -105,9 +105,9 @@ def test_users_without_a_profile_are_left_to_the_fallback() -> None:
 def test_missing_columns_and_terms_are_refused() -> None:
     with pytest.raises(DataError, match=r"films has no item column 'plot', .*genres, title"):
         TfIdf(columns=("title", "plot")).fit(dataset())
-    with pytest.raises(DataError, match=r"columns genres give no terms"):
+    with pytest.raises(DataError, match=r"no term of the columns genres is in algo.min_df=1"):
         TfIdf(columns=("genres",)).fit(dataset())
-    with pytest.raises(DataError, match=r"lower algo.min_df"):
+    with pytest.raises(DataError, match=r"is in algo.min_df=6 items: lower it"):
         TfIdf(min_df=6).fit(dataset())
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from recexp.algorithms.base import require
-from recexp.algorithms.surprise.factors import FactoredRatings
+from recexp.algorithms.surprise.factored import FactoredRatings
 from recexp.algorithms.surprise.trainset import Trained, spread
 from recexp.data.dataset import Dataset
 

@@ -1,120 +1,29 @@
-"""Surprise's models whose predicted rating is a product of factors, biases among them."""
+"""Surprise's matrix factorizations of ratings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
-from recexp.algorithms.base import check_needs, require
-from recexp.algorithms.guards import blocks, require_finite
-from recexp.algorithms.surprise.trainset import (
-    RATINGS,
-    Trained,
-    rating_counts,
-    spread,
-    train_with_surprise,
-)
-from recexp.arrays import BoolArray, Float32Array, FloatArray, IdxArray
+from recexp.algorithms.base import require
+from recexp.algorithms.surprise.factored import LearnedFactors
+from recexp.algorithms.surprise.fold_in import FoldedByDescent
+from recexp.algorithms.surprise.trainset import Trained, rating_counts, spread
+from recexp.arrays import Float32Array, Sparse
 from recexp.data.dataset import Dataset
 
 
-class FactoredRatings:
-    """Predicted ratings `user_factors_[u] . item_factors_[i]`, float64, with biases as columns.
-
-    `predictable_users_` and `predictable_items_` mark those whose pairs the method can predict;
-    another pair scores the mean rating, as in Surprise, and its predicted rating is NaN.
-    """
-
-    user_factors_: FloatArray
-    item_factors_: FloatArray
-    predictable_users_: BoolArray
-    predictable_items_: BoolArray
-
-    needs: ClassVar[frozenset[str]] = RATINGS
-    whole_ratings: ClassVar[bool] = False
-
-    def fit(self, train: Dataset) -> Self:
-        check_needs(self, train)
-        trained = train_with_surprise(self._untrained(), train, self.whole_ratings)
-        self._learn(trained, train)
-        require_finite(self, self.user_factors_, self.item_factors_)
-        return self
-
-    def _untrained(self) -> Any:
-        """The algorithm of Surprise with these hyperparameters."""
-        raise NotImplementedError
-
-    def _learn(self, trained: Trained, train: Dataset) -> None:
-        raise NotImplementedError
-
-    def _set_biased(
-        self, trained: Trained, train: Dataset, users: FloatArray, items: FloatArray
-    ) -> None:
-        """Take `mean + bu + bi + users . items`; what is unknown contributes nothing."""
-        bu = spread(trained.model.bu, trained.users, train.n_users)
-        bi = spread(trained.model.bi, trained.items, train.n_items)
-        p = spread(users, trained.users, train.n_users)
-        q = spread(items, trained.items, train.n_items)
-        self.user_factors_ = np.column_stack([p, trained.mean + bu, np.ones(len(p))])
-        self.item_factors_ = np.column_stack([q, np.ones(len(q)), bi])
-        self.predictable_users_ = np.ones(len(p), bool)
-        self.predictable_items_ = np.ones(len(q), bool)
-
-    def _set_unbiased(
-        self, trained: Trained, train: Dataset, users: FloatArray, items: FloatArray
-    ) -> None:
-        """Take `users . items` between known users and items, else the mean rating."""
-        p = spread(users, trained.users, train.n_users)
-        q = spread(items, trained.items, train.n_items)
-        known_p = spread(np.ones(len(users)), trained.users, len(p))
-        known_q = spread(np.ones(len(items)), trained.items, len(q))
-        self.user_factors_ = np.column_stack([p, trained.mean * (1 - known_p), known_p])
-        self.item_factors_ = np.column_stack([q, np.ones(len(q)), trained.mean * (1 - known_q)])
-        self.predictable_users_ = known_p > 0
-        self.predictable_items_ = known_q > 0
-
-    def factors(self) -> tuple[Float32Array, Float32Array]:
-        return self._factors32
-
-    @cached_property
-    def _factors32(self) -> tuple[Float32Array, Float32Array]:
-        return self.user_factors_.astype(np.float32), self.item_factors_.astype(np.float32)
-
-    def score(self, users: IdxArray) -> Float32Array:
-        return (self.user_factors_[users] @ self.item_factors_.T).astype(np.float32)
-
-    def predict(self, users: IdxArray, items: IdxArray) -> FloatArray:
-        predicted = np.full(len(users), np.nan)
-        for rows in blocks(len(users), self.user_factors_.shape[1]):
-            predicted[rows] = np.einsum(
-                "pd,pd->p", self.user_factors_[users[rows]], self.item_factors_[items[rows]]
-            )
-        predicted[~(self.predictable_users_[users] & self.predictable_items_[items])] = np.nan
-        return predicted
-
-    def state(self) -> dict[str, Any]:
-        return {name: getattr(self, f"{name}_") for name in _STATE}
-
-    def restore(self, state: Mapping[str, Any]) -> Self:
-        for name in _STATE:
-            setattr(self, f"{name}_", state[name])
-        return self
-
-
-_STATE = ("user_factors", "item_factors", "predictable_users", "predictable_items")
-
-
 @dataclass(eq=False)
-class SVD(FactoredRatings):
+class SVD(FoldedByDescent):
     """Matrix factorization with biases by stochastic gradient descent: mu + b_u + b_i + p_u . q_i.
 
     Funk 2006; Koren, Bell, Volinsky, IEEE Computer 2009. Trained by Surprise. An unknown user or
     item contributes nothing: a cold user gets mu + b_i. Without biases (`biased=False`:
     probabilistic matrix factorization, Salakhutdinov and Mnih 2008) such a pair is not predicted.
+    A user with a history given later gets the b_u and p_u that the same descent learns from it
+    while b_i and q_i stay (see `descend`).
 
     Attributes:
         n_factors: length of p_u and q_i, >= 1.
@@ -154,13 +63,25 @@ class SVD(FactoredRatings):
     def _learn(self, trained: Trained, train: Dataset) -> None:
         take = self._set_biased if self.biased else self._set_unbiased
         take(trained, train, trained.model.pu, trained.model.qi)
+        self.mean_ = trained.mean
+
+    def score_histories(self, histories: Sparse) -> Float32Array:
+        ratings = histories.astype(np.float64)
+        if self.biased:
+            return self._folded_biased(ratings)
+        p = self._descend(ratings, self.item_factors_[:, :-2])
+        known = np.diff(ratings.indptr) > 0
+        users = np.column_stack([p, self.mean_ * ~known, known])
+        return (users @ self.item_factors_.T).astype(np.float32)
 
 
 @dataclass(eq=False)
-class SVDpp(FactoredRatings):
+class SVDpp(FoldedByDescent):
     """SVD++: SVD whose user factors add sum(y_j) / sqrt(|I_u|) over the items j the user rated.
 
-    Koren, KDD 2008. Trained by Surprise. An unknown user or item contributes nothing.
+    Koren, KDD 2008. Trained by Surprise. An unknown user or item contributes nothing. A history
+    given later has its sum of y_j, and the b_u and p_u that the same descent learns from it while
+    the items stay (see `descend`).
 
     Attributes:
         n_factors: length of the factors, >= 1.
@@ -177,6 +98,8 @@ class SVDpp(FactoredRatings):
     regularization: float = 0.02
     init_std: float = 0.1
     seed: int = 42
+
+    learned: ClassVar[tuple[str, ...]] = (*FoldedByDescent.learned, "implicit")
 
     def __post_init__(self) -> None:
         _require_descent(self)
@@ -200,10 +123,19 @@ class SVDpp(FactoredRatings):
         counts = rating_counts(train)[trained.users][:, trained.items]
         implicit = (counts @ model.yj) / np.sqrt(counts.sum(axis=1))[:, None]
         self._set_biased(trained, train, model.pu + implicit, model.qi)
+        self.implicit_ = spread(model.yj, trained.items, train.n_items)
+        self.mean_ = trained.mean
+
+    def score_histories(self, histories: Sparse) -> Float32Array:
+        ratings = histories.astype(np.float64)
+        rated = ratings.copy()
+        rated.data[:] = 1.0
+        n = np.maximum(np.diff(rated.indptr), 1)[:, None]
+        return self._folded_biased(ratings, (rated @ self.implicit_) / np.sqrt(n))
 
 
 @dataclass(eq=False)
-class NMF(FactoredRatings):
+class NMF(LearnedFactors):
     """Non-negative matrix factorization p_u . q_i by multiplicative updates.
 
     Luo, Zhou, Xia, Zhu, IEEE TII 2014. Trained by Surprise. A pair with an unknown user or item

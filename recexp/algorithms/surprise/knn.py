@@ -10,6 +10,7 @@ import numpy as np
 
 from recexp.algorithms.base import check_needs, require
 from recexp.algorithms.guards import require_memory
+from recexp.algorithms.item_item import heaviest
 from recexp.algorithms.surprise.neighborhoods import Neighborhoods
 from recexp.algorithms.surprise.trainset import RATINGS, Trained, spread, train_with_surprise
 from recexp.arrays import AnyArray, Float32Array, FloatArray, IdxArray
@@ -26,8 +27,9 @@ class KNNBasic:
     x is the side that is compared (users, or items), y the other: of those x' that rated y (or
     were rated by y) the `n_neighbors` most similar to x count, those of them with a similarity
     <= 0 not at all. Herlocker, Konstan, Borchers, Riedl, SIGIR 1999; Sarwar et al., WWW 2001.
-    Trained by Surprise. Not predicted, and scored with the mean rating: pairs with an unknown user
-    or item, or with fewer than `min_neighbors` neighbors.
+    Trained by Surprise. Where items are compared it also offers `SimilarItems` (negative
+    similarities as 0) and `Explains`. Not predicted, and scored with the mean rating: pairs with an
+    unknown user or item, or with fewer than `min_neighbors` neighbors.
 
     Attributes:
         n_neighbors: the most neighbors that count, >= 1.
@@ -56,9 +58,12 @@ class KNNBasic:
             require(getattr(self, name) >= 1, self, name, "a whole number >= 1")
         require(self.similarity in _MATRICES, self, "similarity", " or ".join(_MATRICES))
         require(self.shrinkage >= 0, self, "shrinkage", "a number >= 0")
+        if not self.user_based:
+            # On the object, not on the class: what has the methods has the capabilities.
+            self.similarities = self._item_similarities
+            self.explain = self._explain_by_items
 
-    def fit(self, train: Dataset) -> Self:
-        check_needs(self, train)
+    def check_memory(self, train: Dataset) -> None:
         rows = train.interactions
         compared, _ = self._sides(("users", rows.users()), ("items", rows.items()))
         require_memory(
@@ -67,6 +72,10 @@ class KNNBasic:
             f"the similarities between {len(compared[1]):,} {compared[0]}",
             f"compare the other side (algo.user_based={not self.user_based}) or use algo=svd",
         )
+
+    def fit(self, train: Dataset) -> Self:
+        check_needs(self, train)
+        rows = train.interactions
         trained = train_with_surprise(self._untrained(), train)
         self.mean_ = trained.mean
         self._center(trained, train)
@@ -128,6 +137,15 @@ class KNNBasic:
         ratings = self._estimates(means, x[:, None], y)
         scores = np.where(np.isnan(ratings), self.mean_, ratings).astype(np.float32)
         return scores if self.user_based else np.ascontiguousarray(scores.T)
+
+    def _item_similarities(self, items: IdxArray) -> Float32Array:
+        return self.neighborhoods_.similar(items, len(self.x_center_))
+
+    def _explain_by_items(self, user: int, item: int, n: int) -> list[tuple[str, float]]:
+        """The user's items that raised the predicted rating most, by how much each did."""
+        limits = self.n_neighbors, self.min_neighbors
+        items, added = self.neighborhoods_.parts(item, user, *limits)
+        return heaviest(items, self.x_scale_[item] * added, n)
 
     def state(self) -> dict[str, Any]:
         learned = {name: getattr(self, f"{name}_") for name in _STATE}

@@ -29,8 +29,7 @@ class SlopeOne:
 
     needs: ClassVar[frozenset[str]] = RATINGS
 
-    def fit(self, train: Dataset) -> Self:
-        check_needs(self, train)
+    def check_memory(self, train: Dataset) -> None:
         n_items = len(train.interactions.items())
         require_memory(
             self,
@@ -38,6 +37,9 @@ class SlopeOne:
             f"the deviations between {n_items:,} items",
             "use algo=svd or algo=baseline, or fewer items (preprocess=k_core)",
         )
+
+    def fit(self, train: Dataset) -> Self:
+        check_needs(self, train)
         import surprise
 
         trained = train_with_surprise(surprise.SlopeOne(), train, whole_ratings=True)

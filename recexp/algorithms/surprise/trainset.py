@@ -6,10 +6,12 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from recexp.algorithms.surprise.neighborhoods import grouped
 from recexp.arrays import AnyArray, IdxArray, IntArray, Sparse
 from recexp.data.dataset import Dataset
 from recexp.errors import DataError
@@ -50,11 +52,18 @@ def train_with_surprise(model: Any, train: Dataset, whole_ratings: bool = False)
     rows = train.interactions
     step = _step(rows.value) if whole_ratings else 1.0
     values = np.rint(rows.value / step) if whole_ratings else rows.value
-    users, inner_users = _by_first_appearance(rows.user_idx)
-    items, inner_items = _by_first_appearance(rows.item_idx)
-    trainset = Trainset(
+    users, inner_users = _by_first_appearance(rows.user_idx, train.n_users)
+    items, inner_items = _by_first_appearance(rows.item_idx, train.n_items)
+
+    class LazyTrainset(Trainset):  # type: ignore[misc]
+        @cached_property
+        def ir(self) -> dict[int, Any]:
+            """The ratings of each item, listed when asked for, which the larger models never do."""
+            return _ratings_of(inner_items, inner_users, values)
+
+    trainset = LazyTrainset(
         _ratings_of(inner_users, inner_items, values),
-        _ratings_of(inner_items, inner_users, values),
+        None,
         len(users),
         len(items),
         len(rows),
@@ -62,6 +71,9 @@ def train_with_surprise(model: Any, train: Dataset, whole_ratings: bool = False)
         {raw: inner for inner, raw in enumerate(users.tolist())},
         {raw: inner for inner, raw in enumerate(items.tolist())},
     )
+    del trainset.ir  # the constructor's, which would hide the property
+    # As Surprise itself computes it, from a list it first makes of all ratings.
+    trainset._global_mean = np.mean(values[grouped(inner_users)], dtype=np.float64)
     with _no_division_by_zero(model), _epochs_shown(model):
         return Trained(model.fit(trainset), users, items, step)
 
@@ -94,17 +106,20 @@ def _step(ratings: AnyArray) -> float:
     )
 
 
-def _by_first_appearance(idx: IdxArray) -> tuple[IdxArray, IntArray]:
+def _by_first_appearance(idx: IdxArray, size: int) -> tuple[IdxArray, IntArray]:
     """The distinct idx in the order they appear, and the position in it of each of `idx`."""
-    distinct, first = np.unique(idx, return_index=True)
-    order = np.argsort(first)
-    inner: IntArray = np.argsort(order)[np.searchsorted(distinct, idx)]
-    return distinct[order], inner
+    first = np.full(size, len(idx))
+    first[idx[::-1]] = np.arange(len(idx))[::-1]  # of several, the last assigned stays
+    n_distinct = np.count_nonzero(first < len(idx))
+    distinct = np.argsort(first)[:n_distinct].astype(np.int32)
+    inner = np.empty(size, np.int64)
+    inner[distinct] = np.arange(n_distinct)
+    return distinct, inner[idx]
 
 
 def _ratings_of(owners: IntArray, others: IntArray, values: AnyArray) -> dict[int, Any]:
     """The (other, rating) pairs of each owner, in the order of the rows."""
-    order = np.argsort(owners, kind="stable")
+    order = grouped(owners)
     pairs = list(zip(others[order].tolist(), values[order].tolist(), strict=True))
     ends = np.cumsum(np.bincount(owners)).tolist()
     return {owner: pairs[a:b] for owner, (a, b) in enumerate(zip([0, *ends], ends, strict=False))}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import surprise
 
+from recexp.algorithms.surprise import neighborhoods
 from recexp.algorithms.surprise.baseline import Baseline
 from recexp.algorithms.surprise.co_clustering import CoClustering
 from recexp.algorithms.surprise.factors import NMF, SVD, SVDpp
@@ -109,6 +110,22 @@ def test_it_equals_surprise_on_all_pairs(name: str, small: Dataset, library: Any
     assert_equal(replace(ours).fit(small), estimate, impossible, users, items, small.n_users)
 
 
+@pytest.mark.parametrize("name", [name for name in MODELS if name.startswith("knn")])
+def test_large_problems_computed_by_numba_do_too(
+    name: str, small: Dataset, library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighborhoods, "COMPILED_FROM", 0)
+    ours, theirs = MODELS[name]
+    users, items = all_pairs(small)
+    estimate, _ = library(theirs, small, users.tolist(), items.tolist())
+    model = replace(ours).fit(small)
+    everyone = np.arange(small.n_users, dtype=np.int32)
+    scores = model.score(everyone)
+    np.testing.assert_allclose(scores[users, items], estimate, rtol=0, atol=1e-6)
+    blocks = [model.score(block) for block in np.array_split(everyone[::-1], 3)]
+    np.testing.assert_array_equal(np.concatenate(blocks)[::-1], scores)
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
@@ -178,6 +195,30 @@ def test_it_equals_surprise_on_movielens(
     items = np.append(test.item_idx, rng.integers(train.n_items, size=n_others)).astype(np.int32)
     estimate, impossible = library(theirs, train, users.tolist(), items.tolist())
     assert_equal(ours.fit(train), estimate, impossible, users, items, train.n_users)
+
+
+@pytest.mark.movielens
+@pytest.mark.parametrize("user_based", [True, False], ids=["users", "items"])
+@pytest.mark.parametrize("similarity", ["msd", "cosine", "pearson", "pearson_baseline"])
+@pytest.mark.parametrize("name", KNN)
+def test_every_knn_equals_surprise_on_every_pair_of_a_split(
+    name: str, similarity: str, user_based: bool, movielens_split: Any, library: Any
+) -> None:
+    train, test = movielens_split
+    few = train.with_interactions(train.interactions.select(train.interactions.user_idx < 150))
+    pairs = test.select(test.user_idx < 150)
+    ours, theirs = KNN[name]
+    options = {"name": similarity, "user_based": user_based}
+    estimate, impossible = library(
+        theirs(sim_options=options, verbose=False),
+        few,
+        pairs.user_idx.tolist(),
+        pairs.item_idx.tolist(),
+    )
+    model = ours(similarity=similarity, user_based=user_based).fit(few)
+    predicted = model.predict(pairs.user_idx, pairs.item_idx)
+    np.testing.assert_array_equal(np.isnan(predicted), impossible)
+    np.testing.assert_allclose(predicted[~impossible], estimate[~impossible], rtol=0, atol=1e-6)
 
 
 @pytest.mark.movielens

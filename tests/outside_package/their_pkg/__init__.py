@@ -1,0 +1,1 @@
+"""An outsider's package: what recexp runs without knowing of it."""
