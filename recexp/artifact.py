@@ -2,7 +2,8 @@
 
 A model folder holds `MLmodel` (so that MLflow's pyfunc loads and serves it) and `data/` with
 `manifest.json` (class, hyperparameters, plain state, SHA-256 of every other file), `state.npz`
-(learned arrays), `train.npz` (training interactions: what users have seen) and `ids.json`.
+(learned arrays), `train.npz` (training interactions: what users have seen) and `ids.json` (ids, and
+what is known of the items).
 """
 
 from __future__ import annotations
@@ -11,119 +12,28 @@ import hashlib
 import importlib
 import json
 import platform
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import recexp
-from recexp.algorithms.base import HasState, Recommender, SimilarItems, Source, hyperparameters
+from recexp.algorithms.base import HasState, Recommender, hyperparameters
 from recexp.arrays import AnyArray
 from recexp.data.dataset import Dataset
 from recexp.data.ids import IdMap
 from recexp.data.interactions import Interactions
 from recexp.errors import ConfigError, DataError
-from recexp.evaluation.recommend import recommend
-from recexp.splits.base import Split
+from recexp.fitted import FittedModel
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_FORMAT = 1
+__all__ = ["FittedModel", "load", "save"]
+
+_FORMAT = 2
 _COLUMNS = ("user_idx", "item_idx", "value", "timestamp")
-
-
-@dataclass(frozen=True, eq=False)
-class FittedModel:
-    """A fitted recommender with the ids of its dataset: ids in, ids out.
-
-    `train` is what it was fitted on (without side features: the state has what scoring needs).
-    """
-
-    recommender: Recommender
-    train: Dataset
-    seed: int = 42
-
-    def recommend(
-        self, user_ids: Iterable[Any], k: int = 10, *, exclude_seen: bool = True
-    ) -> pd.DataFrame:
-        """Return the k best items of each user: columns user, item, rank (from 1), score, source.
-
-        Unknown users get the most popular items (source `popularity`), as in a run.
-        """
-        import pandas as pd
-
-        asked = list(dict.fromkeys(user_ids))
-        known = self.train.users.to_idx(asked)
-        users = np.unique(known[known >= 0])
-        split = Split(self.train, self.train.interactions.select(np.empty(0, np.int64)))
-        tables = []
-        if len(users):
-            found = recommend(
-                self.recommender, split, users, k, exclude_seen=exclude_seen, seed=self.seed
-            )
-            position = {int(user): row for row, user in enumerate(users)}
-        strangers = self._most_popular(k) if (known < 0).any() else None
-        for id_, user in zip(asked, known.tolist(), strict=True):
-            if user < 0:
-                assert strangers is not None
-                items, scores, source = *strangers, "popularity"
-            else:
-                row = position[user]
-                items, scores = found.lists.items[row], found.lists.scores[row]
-                source = _source_name(int(found.sources[row]))
-            items, scores = items[items >= 0], scores[items >= 0]
-            tables.append(
-                pd.DataFrame(
-                    {
-                        "user": [id_] * len(items),
-                        "item": self.train.items.to_ids(items.tolist()),
-                        "rank": np.arange(1, len(items) + 1),
-                        "score": scores,
-                        "source": source,
-                    }
-                )
-            )
-        return pd.concat(tables, ignore_index=True)
-
-    def similar(self, item_ids: Iterable[Any], k: int = 10) -> pd.DataFrame:
-        """Return the k items most similar to each item: columns item, similar, rank, score.
-
-        Raises ConfigError when the algorithm does not compare items, DataError for unknown ids.
-        """
-        import pandas as pd
-
-        if not isinstance(self.recommender, SimilarItems):
-            name = type(self.recommender).__name__
-            raise ConfigError(f"{name} does not compare items; use algo=tfidf, itemknn or als")
-        asked = list(item_ids)
-        items = self.train.items.to_idx(asked)
-        if (items < 0).any():
-            unknown = [id_ for id_, idx in zip(asked, items.tolist(), strict=True) if idx < 0]
-            raise DataError(f"unknown item {unknown[0]!r}; items have the ids of {self.train.name}")
-        similarities = self.recommender.similarities(items).copy()
-        similarities[np.arange(len(items)), items] = -np.inf
-        best = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
-        rows = np.arange(len(items))[:, None]
-        return pd.DataFrame(
-            {
-                "item": np.repeat(np.asarray(asked, dtype=object), best.shape[1]),
-                "similar": self.train.items.to_ids(best.ravel().tolist()),
-                "rank": np.tile(np.arange(1, best.shape[1] + 1), len(items)),
-                "score": similarities[rows, best].ravel(),
-            }
-        )
-
-    def _most_popular(self, k: int) -> tuple[AnyArray, AnyArray]:
-        counts = self.train.interactions.item_counts()
-        best = np.argsort(-counts, kind="stable")[:k]
-        return best, counts[best].astype(np.float32)
-
-
-def _source_name(source: int) -> str:
-    return "popularity" if source == Source.FALLBACK else Source(source).name.lower()
 
 
 def save(model: FittedModel, folder: Path) -> None:
@@ -141,17 +51,16 @@ def save(model: FittedModel, folder: Path) -> None:
     ids = {
         "users": list(model.train.users.ids),
         "items": list(model.train.items.ids),
-        "titles": model.train.item_columns.get("title"),
+        "item_columns": dict(model.train.item_columns),
     }
     (data / "ids.json").write_text(json.dumps(ids), encoding="utf-8")
-    kind = type(recommender)
     manifest = {
         "format": _FORMAT,
         "recexp": recexp.__version__,
-        "recommender": f"{kind.__module__}.{kind.__qualname__}",
-        "hyperparameters": hyperparameters(recommender),
+        **_plain(recommender),
         "state": plain,
         "seed": model.seed,
+        "candidates": model.candidates,
         "dataset": {
             "name": model.train.name,
             "scale": model.train.scale,
@@ -179,15 +88,44 @@ def load(folder: Path, trusted: Sequence[str] = ()) -> FittedModel:
     for name, digest in manifest["files"].items():
         if not (data / name).is_file() or _sha256(data / name) != digest:
             raise DataError(f"{data / name} is missing or was changed since the run wrote it")
-    module, _, name = manifest["recommender"].rpartition(".")
-    package = module.partition(".")[0]
-    if package not in ("recexp", *trusted):
-        raise ConfigError(f"the model is a {module}.{name}; trust package {package} to load it")
-    kind = getattr(importlib.import_module(module), name)
+    described = {name: manifest[name] for name in ("recommender", "hyperparameters")}
+    recommender = _made(described, ("recexp", *trusted))
     with np.load(data / "state.npz", allow_pickle=False) as arrays:
         state = _join(manifest["state"], dict(arrays))
-    recommender = kind(**_tuples(manifest["hyperparameters"])).restore(state)
-    return FittedModel(recommender, _read_train(data, manifest["dataset"]), manifest["seed"])
+    recommender.restore(state)
+    return FittedModel(
+        recommender,
+        _read_train(data, manifest["dataset"]),
+        manifest["seed"],
+        manifest["candidates"],
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A hyperparameter as JSON values: a recommender, also within another, as class and its own."""
+    if isinstance(value, Recommender):
+        kind = type(value)
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        return {"recommender": name, "hyperparameters": _plain(hyperparameters(value))}
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    return value
+
+
+def _made(value: Any, trusted: Sequence[str]) -> Any:
+    """What `_plain` made JSON of, recommenders not fitted; only classes of `trusted` packages."""
+    if isinstance(value, list):
+        return tuple(value)  # JSON has no tuples; hyperparameters have no lists
+    if not isinstance(value, Mapping):
+        return value
+    if value.keys() != {"recommender", "hyperparameters"}:
+        return {name: _made(one, trusted) for name, one in value.items()}
+    module, _, name = value["recommender"].rpartition(".")
+    package = module.partition(".")[0]
+    if package not in trusted:
+        raise ConfigError(f"the model is a {module}.{name}; trust package {package} to load it")
+    kind = getattr(importlib.import_module(module), name)
+    return kind(**_made(value["hyperparameters"], trusted))
 
 
 def _read_train(data: Path, facts: Mapping[str, Any]) -> Dataset:
@@ -208,7 +146,7 @@ def _read_train(data: Path, facts: Mapping[str, Any]) -> Dataset:
         IdMap(ids["items"]),
         scale=None if facts["scale"] is None else tuple(facts["scale"]),
         relevance_threshold=facts["relevance_threshold"],
-        item_columns={} if ids["titles"] is None else {"title": tuple(ids["titles"])},
+        item_columns={name: tuple(column) for name, column in ids["item_columns"].items()},
     )
 
 
@@ -247,11 +185,6 @@ def _write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
     if objects:
         raise TypeError(f"state '{objects[0]}' holds Python objects; only plain arrays are saved")
     np.savez(path, **arrays)
-
-
-def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has no tuples; hyperparameters have no lists."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
 
 
 def _sha256(path: Path) -> str:

@@ -26,6 +26,8 @@ class Split:
         test: the interactions that are predicted.
         history: interactions given at test time of users that training has not seen (fold-in),
             or None. They are neither trained on nor predicted.
+        user_segments: further groups of users for which metrics are reported, bool (n_users,) by
+            name; made of the training side alone.
         facts: what the protocol did: its name, cutoffs in time, sizes; plain JSON values.
     """
 
@@ -33,6 +35,7 @@ class Split:
     test: Interactions
     history: Interactions | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    user_segments: Mapping[str, BoolArray] = field(default_factory=dict)
 
     def seen(self) -> Sparse:
         """Return what each user has seen before the test: csr of ones (n_users, n_items)."""
