@@ -21,12 +21,13 @@ class Catalogue:
     Attributes:
         split: whose training part it is.
         candidates: bool (n_items,), the items that may be recommended.
-        category_group: the item features named `<group>=...` are the categories.
+        category_groups: the item features named `<group>=...` are the categories, of the first
+            of these groups that there is.
     """
 
     split: Split
     candidates: BoolArray
-    category_group: str = "genre"
+    category_groups: tuple[str, ...] = ("genre", "genres", "category", "categories")
 
     @cached_property
     def n_train_users(self) -> int:
@@ -73,13 +74,14 @@ class Catalogue:
     def categories(self) -> Sparse:
         """p(g|i): each item's category distribution, csr (n_items, n_categories); zero if none."""
         features = self._features("calibration")
-        prefix = f"{self.category_group}="
-        columns = [i for i, name in enumerate(features.names) if name.startswith(prefix)]
-        if not columns:
+        groups = [name.partition("=")[0] for name in features.names]
+        chosen = next((group for group in self.category_groups if group in groups), None)
+        if chosen is None:
             raise ConfigError(
-                f"calibration needs item features named '{prefix}...'; "
+                f"calibration needs item features named '{self.category_groups[0]}=...'; "
                 f"{self.split.train.name} has none: leave the metric out"
             )
+        columns = [at for at, group in enumerate(groups) if group == chosen]
         matrix = (features.matrix[:, columns] != 0).astype(np.float64)
         return _scale_rows(matrix, np.asarray(matrix.sum(axis=1)).ravel())
 

@@ -101,6 +101,7 @@ def evaluate(
     columns: dict[str, AnyArray] = {"user_idx": users}
     if trained:
         columns |= user_segments(train.interactions, users)
+        columns |= {name: members[users] for name, members in split.user_segments.items()}
     columns["n_relevant"] = _spread(held.n_relevant, held.users, users, 0)
     for name, values in _per_user(measures, judged, ranked):
         columns[name] = _spread(values, held.users, users, np.nan)

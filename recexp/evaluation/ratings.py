@@ -83,12 +83,19 @@ def mae_user(errors: Errors) -> FloatArray:
     return errors.absolute / errors.n
 
 
-def predict_ratings(recommender: Recommender, split: Split) -> RatedPairs | None:
+Fallback = Literal["means", "global"]
+"""For pairs that cannot be predicted: see `fallback_ratings`, or the global training mean."""
+
+
+def predict_ratings(
+    recommender: Recommender, split: Split, fallback: Fallback = "means"
+) -> RatedPairs | None:
     """Return the ratings that a fitted recommender gives the test pairs; None without ratings.
 
     One that predicts ratings is asked for them; the scores of any other are calibrated (see
     `calibrated`). A pair it cannot predict gets the item's training mean, or else the user's, or
-    else the global one. Every prediction is clipped to the rating scale.
+    else the global one; with `fallback="global"` always the last, as in Surprise. Every
+    prediction is clipped to the rating scale.
     """
     if split.train.scale is None:
         return None
@@ -100,11 +107,13 @@ def predict_ratings(recommender: Recommender, split: Split) -> RatedPairs | None
     else:
         rating_source = "calibrated"
         prediction = calibrated(recommender, split)
-    fallback = ~np.isfinite(prediction)
-    prediction = np.where(fallback, fallback_ratings(split.train.interactions, test), prediction)
+    train = split.train.interactions
+    instead = fallback_ratings(train, test) if fallback == "means" else _mean(train)
+    impossible = ~np.isfinite(prediction)
+    prediction = np.where(impossible, instead, prediction)
     truth = test.value.astype(np.float64)
     prediction = np.clip(prediction, *split.train.scale)
-    return RatedPairs(test.user_idx, test.item_idx, truth, prediction, fallback, rating_source)
+    return RatedPairs(test.user_idx, test.item_idx, truth, prediction, impossible, rating_source)
 
 
 def fallback_ratings(train: Interactions, pairs: Interactions) -> FloatArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,11 @@ import numpy as np
 
 from recexp import artifact
 from recexp.algorithms.base import HasState
-from recexp.data.parquet import arrow_ids, write_parquet
+from recexp.data.arrow import arrow_ids, write_parquet
+from recexp.early_stopping import Curve
+from recexp.errors import StorageError
+from recexp.evaluation.summary import Estimate
+from recexp.profiling.dataset import profile
 from recexp.reporting.outcome import Outcome
 
 
@@ -21,11 +25,17 @@ def write_run(folder: Path, outcome: Outcome, provenance: Mapping[str, Any]) -> 
     _write_yaml(folder / "config.yaml", outcome.config)
     _write_json(folder / "provenance.json", provenance)
     _write_json(folder / "split_audit.json", outcome.audit.facts)
+    _write_json(folder / "data_profile.json", profile(outcome.dataset))
     _write_metrics(folder / "metrics.csv", outcome)
+    if outcome.early_stopping is not None:
+        _write_curve(folder / "early_stopping.csv", outcome.early_stopping)
     _write_per_user(folder / "per_user.parquet", outcome)
     _write_recommendations(folder / "recommendations.parquet", outcome)
     if isinstance(outcome.recommender, HasState):
-        fitted = artifact.FittedModel(outcome.recommender, outcome.split.train, outcome.seed)
+        candidates: Any = "train" if outcome.config["candidates"] == "train" else "all"
+        fitted = artifact.FittedModel(
+            outcome.recommender, outcome.split.train, outcome.seed, candidates
+        )
         artifact.save(fitted, folder / "model")
 
 
@@ -43,12 +53,50 @@ def _write_metrics(path: Path, outcome: Outcome) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["part", "segment", "metric", "value", "ci_low", "ci_high", "n_users"])
-        parts = {"test": outcome.evaluation, "val": outcome.validation}
-        for part, evaluation in (parts | {"sampled": outcome.sampled}).items():
-            for one in () if evaluation is None else evaluation.table:
-                numbers = [one.value, one.ci_low, one.ci_high]
-                cells = ["" if number != number else repr(number) for number in numbers]
-                rows.writerow([part, one.segment, one.metric, *cells, one.n_users])
+        for part, one in estimates(outcome):
+            numbers = [one.value, one.ci_low, one.ci_high]
+            cells = ["" if number != number else repr(number) for number in numbers]
+            rows.writerow([part, one.segment, one.metric, *cells, one.n_users])
+
+
+def _write_curve(path: Path, curve: Curve) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["epochs", curve.objective])
+        rows.writerows(curve.points)
+
+
+def read_estimates(path: Path) -> list[tuple[str, Estimate]]:
+    """Return the rows of a `metrics.csv`: its part (`test`, `val`, `sampled`) and the estimate.
+
+    Raises StorageError for a file that is not one.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [(row["part"], _estimate(row)) for row in csv.DictReader(file)]
+    except (OSError, KeyError, ValueError) as error:
+        raise StorageError(f"{path} cannot be read as a table of metrics: {error}") from error
+
+
+def _estimate(row: Mapping[str, str]) -> Estimate:
+    value, low, high = (float(row[key] or "nan") for key in ("value", "ci_low", "ci_high"))
+    return Estimate(row["metric"], row["segment"], value, low, high, int(row["n_users"]))
+
+
+def metric_values(estimates: Iterable[tuple[str, Estimate]]) -> dict[str, float]:
+    """Return the values by name: `ndcg@10`, `tail_items/ndcg@10`, `val/ndcg@10`."""
+    return {
+        "/".join(filter(None, ("val" if part == "val" else "", one.segment, one.metric))): one.value
+        for part, one in estimates
+    }
+
+
+def estimates(outcome: Outcome) -> Iterator[tuple[str, Estimate]]:
+    """Yield every estimate of a run with its part: test, val or sampled."""
+    parts = {"test": outcome.evaluation, "val": outcome.validation, "sampled": outcome.sampled}
+    for part, evaluation in parts.items():
+        for one in () if evaluation is None else evaluation.table:
+            yield part, one
 
 
 def _write_per_user(path: Path, outcome: Outcome) -> None:

@@ -65,6 +65,8 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, float]]:
     yield "evaluated_users", float(len(outcome.recommendations.sources))
     for source, n in counts.items():
         yield f"answered/{source}", float(n)
+    if outcome.early_stopping is not None:
+        yield "early_stopping/epochs", float(outcome.early_stopping.best.epochs)
     yield "tied_boundary_share", outcome.recommendations.tied_boundary_share
     if outcome.ratings is not None:
         yield "fallback_share", outcome.ratings.fallback_share

@@ -9,6 +9,7 @@ from typing import Any
 from recexp.algorithms.base import Recommender
 from recexp.data.dataset import Dataset
 from recexp.data.preprocess import StepReport
+from recexp.early_stopping import Curve
 from recexp.evaluation.evaluator import Evaluation
 from recexp.evaluation.ratings import RatedPairs
 from recexp.evaluation.recommend import Recommendations
@@ -34,6 +35,7 @@ class Outcome:
         evaluation: of the test; `validation` of the validation part, and `sampled` of the test
             over sampled candidates, if one was asked for.
         seconds: by stage, in the order they ran; peak_mb: peak memory of the process.
+        early_stopping: the training that told how many epochs to learn, if one did.
     """
 
     name: str
@@ -53,3 +55,4 @@ class Outcome:
     sampled: Evaluation | None
     seconds: Mapping[str, float]
     peak_mb: float
+    early_stopping: Curve | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from recexp.artifact import FittedModel
 from recexp.artifact import load as load_model
 from recexp.errors import StorageError
 from recexp.tracking.mlflow_tracker import tracking_uri
+from recexp.tracking.records import RunReader
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,24 +35,33 @@ def runs(experiment: str = "recexp") -> pd.DataFrame:
     return table
 
 
-def load(run_id: str, trusted: Sequence[str] = ()) -> FittedModel:
+def load(run: str, trusted: Sequence[str] = ()) -> FittedModel:
     """Return the fitted model of a run: `.recommend(user_ids, k)`, `.similar(item_ids, k)`.
 
-    Only classes of recexp, and of the packages named in `trusted`, are imported; a model whose
-    files were changed is refused. Raises StorageError for an unknown run or one without a model.
+    `run` is as in `find_model`. Only classes of recexp, and of the packages named in `trusted`, are
+    imported; a model whose files were changed is refused. Raises StorageError for an unknown run or
+    one without a model.
     """
-    mlflow = _mlflow()
-    with tempfile.TemporaryDirectory(prefix="recexp-") as folder:
-        try:
-            mlflow.MlflowClient().get_run(run_id)
-            path = mlflow.artifacts.download_artifacts(
-                run_id=run_id, artifact_path="model", dst_path=folder
-            )
-        except (mlflow.exceptions.MlflowException, OSError) as error:
-            raise StorageError(
-                f"run {run_id} has no model in {tracking_uri()}: {error}".splitlines()[0]
-            ) from error
-        return load_model(Path(path), trusted)
+    reader = RunReader()
+    return load_model(find_model(run, reader)[1], trusted)
+
+
+def find_model(run: str, reader: RunReader) -> tuple[str, Path]:
+    """Return the name for good of a run, and the folder of its fitted model.
+
+    `run` is an id, the beginning of one, or a name (see `RunReader.named`); or the folder of a run
+    that no tracker took (`tracking=none`). What is downloaded lives as long as `reader` does.
+    """
+    folder = Path(run)
+    if (folder / "model").is_dir():
+        return str(folder.absolute()), folder / "model"
+    record = reader.named([run])[0]
+    path = reader.artifact(record, "model")
+    if path is None:
+        raise StorageError(
+            f"run {record.key} has no model: it did not finish, or its algorithm has no state"
+        )
+    return record.run_id, path
 
 
 def _mlflow() -> Any:

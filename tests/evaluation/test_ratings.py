@@ -131,6 +131,10 @@ def test_what_cannot_be_predicted_falls_back_to_item_user_or_global_mean(
     np.testing.assert_allclose(rated.prediction, expected)
     assert rated.fallback.all()
     assert rated.fallback_share == 1
+    surprise = predict_ratings(impossible, split, "global")
+    assert surprise is not None
+    assert surprise.prediction.tolist() == [everyone] * len(TEST)
+    assert surprise.fallback.all()
 
 
 def test_scores_are_calibrated_around_the_user_s_training_mean(make_split: MakeSplit) -> None:
