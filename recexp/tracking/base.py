@@ -41,6 +41,10 @@ class Tracker(Protocol):
         """Open a run; returns at once."""
         ...
 
+    def resume(self, run_id: str) -> TrackedRun:
+        """Open a run again that was closed; returns at once."""
+        ...
+
 
 class TrackedRun(Protocol):
     """An open run. Its methods raise StorageError when the store fails."""
@@ -66,6 +70,9 @@ class NoTracker:
     """Writes nothing down: `tracking=none`."""
 
     def begin(self, experiment: str, name: str, parent: str | None, record: Record) -> TrackedRun:
+        return _Untracked()
+
+    def resume(self, run_id: str) -> TrackedRun:
         return _Untracked()
 
 

@@ -36,32 +36,31 @@ class MlflowTracker:
 
     def begin(self, experiment: str, name: str, parent: str | None, record: Record) -> TrackedRun:
         _check_store(self.uri)
-        return MlflowRun(recorder(), self.uri, experiment, name, parent, record)
-
-
-class MlflowRun:
-    """A run that is open in the recorder process. Messages are sent ahead, answers read later."""
-
-    def __init__(
-        self,
-        process: RecorderProcess,
-        uri: str,
-        experiment: str,
-        name: str,
-        parent: str | None,
-        record: Record,
-    ) -> None:
-        self._process = process
-        self._uri = uri
-        self._number = next(_numbers)
-        self._send(
+        run = MlflowRun(recorder(), self.uri)
+        run.send(
             "begin",
-            uri=uri,
+            uri=self.uri,
             experiment=experiment,
             name=name,
             parent=parent,
             record=_message(record),
         )
+        return run
+
+    def resume(self, run_id: str) -> TrackedRun:
+        _check_store(self.uri)
+        run = MlflowRun(recorder(), self.uri)
+        run.send("resume", uri=self.uri, run_id=run_id)
+        return run
+
+
+class MlflowRun:
+    """A run that is open in the recorder process. Messages are sent ahead, answers read later."""
+
+    def __init__(self, process: RecorderProcess, uri: str) -> None:
+        self._process = process
+        self._uri = uri
+        self._number = next(_numbers)
 
     def run_id(self) -> str:
         """Return the id; waits until the run is open."""
@@ -73,14 +72,15 @@ class MlflowRun:
         self._raise_failure()
 
     def log(self, record: Record) -> None:
-        self._send("log", record=_message(record))
+        self.send("log", record=_message(record))
 
     def end(self, status: str) -> str:
         """Close the run; waits until everything is stored, and returns the run id."""
-        self._send("end", status=status)
+        self.send("end", status=status)
         return self._answered()
 
-    def _send(self, op: str, **message: Any) -> None:
+    def send(self, op: str, **message: Any) -> None:
+        """Send the recorder a message about this run without waiting for its answer."""
         self._process.send(self._number, op, at=int(time.time() * 1000), **message)
 
     def _answered(self) -> str:
@@ -92,7 +92,7 @@ class MlflowRun:
         failure = self._process.failures.get(self._number)
         if failure is not None:
             raise StorageError(
-                f"the MLflow store {_without_password(self._uri)} failed: {failure}; "
+                f"the MLflow store {without_password(self._uri)} failed: {failure}; "
                 "check MLFLOW_TRACKING_URI, or run with tracking=none"
             )
 
@@ -183,7 +183,7 @@ def _message(record: Record) -> dict[str, Any]:
 
 def _check_store(uri: str) -> None:
     """Raise StorageError at once for what MLflow would retry for minutes."""
-    parts = urlsplit(uri)
+    check_server(uri)
     if uri.startswith("sqlite:///"):
         database = Path(uri.removeprefix("sqlite:///")).absolute()
         writable = os.access(database if database.exists() else database.parent, os.W_OK)
@@ -192,22 +192,29 @@ def _check_store(uri: str) -> None:
                 f"the MLflow store {uri} cannot be written; go to a folder that can be, or set "
                 "MLFLOW_TRACKING_URI"
             )
-    elif parts.scheme in ("http", "https"):
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        try:
-            socket.create_connection((parts.hostname or "", port), timeout=5).close()
-        except OSError as error:
-            raise StorageError(
-                f"no MLflow server answers at {_without_password(uri)} ({error.strerror or error});"
-                " start it, set MLFLOW_TRACKING_URI, or run with tracking=none"
-            ) from error
-    elif parts.scheme in ("", "file"):
+    elif urlsplit(uri).scheme in ("", "file"):
         raise StorageError(
             f"MLFLOW_TRACKING_URI={uri} is a file store, which MLflow no longer writes; "
             "use sqlite:///PATH/mlflow.db or a server"
         )
 
 
-def _without_password(uri: str) -> str:
+def check_server(uri: str) -> None:
+    """Raise StorageError unless a server answers, where the store is one's."""
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https"):
+        return
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=5).close()
+    except OSError as error:
+        raise StorageError(
+            f"no MLflow server answers at {without_password(uri)} ({error.strerror or error});"
+            " start it, set MLFLOW_TRACKING_URI, or run with tracking=none"
+        ) from error
+
+
+def without_password(uri: str) -> str:
+    """Return the address of a store as it may be shown."""
     parts = urlsplit(uri)
     return uri if parts.password is None else uri.replace(f":{parts.password}@", ":***@")

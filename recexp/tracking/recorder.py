@@ -26,6 +26,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from recexp.lifecycle import remain
+
 # MLflow works without these (its `mlflow-skinny` distribution does not depend on them) and this
 # process uses nothing of them, but importing them because they are installed takes seconds.
 _NOT_NEEDED_HERE = (
@@ -36,6 +38,10 @@ _NOT_NEEDED_HERE = (
 
 # MLflow's page then shows the experiment as model training, not as one of language models.
 _MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
+
+
+_QUESTION = "recexp.question"
+"""The tag of a run that says what its whole experiment asks."""
 
 
 class Recorder:
@@ -65,10 +71,19 @@ class Recorder:
         if parent is not None:
             tags["mlflow.parentRunId"] = parent
         experiment_id = _experiment_id(client, uri, experiment)
+        if _QUESTION in tags:
+            client.set_experiment_tag(experiment_id, _QUESTION, tags[_QUESTION])
         made = client.create_run(experiment_id, start_time=at, tags=tags, run_name=name)
         self._open[run] = (client, made.info.run_id)
         self.log(run, record | {"tags": {}}, at)
         return {"run_id": made.info.run_id}
+
+    def resume(self, run: int, uri: str, run_id: str, at: int) -> dict[str, Any]:
+        """Open a closed run again."""
+        client = self._client(uri)
+        client.update_run(run_id, status="RUNNING")
+        self._open[run] = (client, run_id)
+        return {"run_id": run_id}
 
     def log(self, run: int, record: dict[str, Any], at: int) -> dict[str, Any]:
         """Add metrics, params, tags, dataset inputs and artifacts to an open run."""
@@ -195,6 +210,7 @@ def main() -> None:
     # mean, and its death closes our input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    remains = remain()  # held until this process ends
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -214,6 +230,7 @@ def main() -> None:
         with contextlib.suppress(BrokenPipeError):
             print(json.dumps(answer), file=answers, flush=True)
     recorder.abandon()
+    del remains
 
 
 if __name__ == "__main__":

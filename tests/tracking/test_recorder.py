@@ -86,6 +86,24 @@ def test_a_killed_process_leaves_no_open_run(uri: str) -> None:
     assert reason == [("the process of the run ended unexpectedly",)]
 
 
+def test_a_closed_run_can_be_opened_again(uri: str) -> None:
+    tracker = MlflowTracker(uri)
+    run_id = tracker.begin("exp", "parent", None, Record()).end("KILLED")
+    assert run_id is not None
+    again = tracker.resume(run_id)
+    again.log(Record(metrics={"a": 1.0}))
+    assert again.end("FINISHED") == run_id
+    assert rows(uri, "select status from runs") == [("FINISHED",)]
+    assert rows(uri, "select key, value from metrics") == [("a", 1.0)]
+
+
+def test_a_question_is_kept_with_the_experiment(uri: str) -> None:
+    tags = {"recexp.question": "Which is better?"}
+    MlflowTracker(uri).begin("exp", "study", None, Record(tags=tags)).end("FINISHED")
+    found = rows(uri, "select value from experiment_tags where key='recexp.question'")
+    assert found == [("Which is better?",)]
+
+
 def test_an_unreachable_server_is_one_line_at_once() -> None:
     start = time.monotonic()
     with pytest.raises(
