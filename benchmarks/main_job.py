@@ -59,6 +59,9 @@ def main() -> None:
     print(f"{'':28}{'min':>8}{'median':>8}{'max':>8}  seconds")
     for label, seconds in rows:
         print(f"{label:28}{min(seconds):8.2f}{statistics.median(seconds):8.2f}{max(seconds):8.2f}")
+    medians = {label: statistics.median(seconds) for label, seconds in rows}
+    added = medians["run, existing store"] - medians["run, tracking=none"]
+    print(f"\nrecording adds {added:.2f} s (medians)")
     print("\nwithin the last run:")
     for key, value in metrics.items():
         if key.startswith("time/"):

@@ -12,14 +12,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["Result", "load", "load_dataset", "run", "runs"]
+__all__ = ["Result", "compare", "load", "load_dataset", "run", "runs"]
 
 if TYPE_CHECKING:
+    from recexp.comparison import compare
     from recexp.experiment import Result, run
     from recexp.library import load_dataset
     from recexp.tracking.store import load, runs
 
 _HOMES = {
+    "compare": "recexp.comparison",
     "run": "recexp.experiment",
     "Result": "recexp.experiment",
     "load_dataset": "recexp.library",

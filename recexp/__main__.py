@@ -12,7 +12,15 @@ import recexp
 # Modules are named, not imported: `--help` must answer at once.
 COMMANDS = {
     "run": "run an experiment, or with -m a sweep of them, and record it in MLflow",
+    "tune": "search hyperparameters on validation data, then test the best once",
+    "compare": "compare recorded runs: intervals, significance, against a baseline",
+    "report": "write an experiment as one HTML page",
+    "reproduce": "run a recorded run again and say what is the same",
+    "study": "run a study: a folder with a question, runs and findings",
     "evaluate": "measure recommendation lists made by any system",
+    "recommend": "recommend with a run's model: to some users, or to all",
+    "data": "fetch, check or describe a dataset",
+    "verify": "measure published figures again and say match or not",
     "list": "show the datasets, algorithms, splits and metrics there are",
 }
 
@@ -59,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
     """Run a command; tell what the user can mend in one line, without a traceback."""
-    from recexp.errors import RecexpError
+    from recexp.errors import RecexpError, redacted
     from recexp.lifecycle import Terminated, termination_raises
 
     try:
@@ -68,7 +76,7 @@ def _guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
             sys.stdout.flush()
             return code
     except RecexpError as error:
-        print(f"recexp: {error}", file=sys.stderr)
+        print(f"recexp: {redacted(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("recexp: interrupted", file=sys.stderr)

@@ -14,7 +14,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Union
 
-from recexp.errors import ConfigError, did_you_mean
+from recexp.errors import ConfigError, did_you_mean, placed
 
 
 def bind(node: Any, key: str, given: Sequence[str] = ()) -> functools.partial[Any]:
@@ -25,11 +25,14 @@ def bind(node: Any, key: str, given: Sequence[str] = ()) -> functools.partial[An
         key: where the node stands (`algo`), for messages.
         given: parameters that the configuration may not set: they come at the call.
 
-    Options that are themselves mappings with `_target_` are built first. Raises ConfigError for a
-    target that cannot be imported, an unknown or missing option, or a value of the wrong type.
+    Options that are themselves mappings with `_target_`, or hold such by name, are built first.
+    Raises ConfigError, with the whole key, for a target that cannot be imported, an unknown or
+    missing option, or a value of the wrong type.
     """
     if not isinstance(node, Mapping) or "_target_" not in node:
-        raise ConfigError(f"{key} has no _target_; choose an option: {key}=NAME (recexp list)")
+        raise ConfigError(
+            f"{key} has no _target_; choose an option: {_choosing(key)}=NAME (recexp list)"
+        )
     target = _resolve(str(node["_target_"]), key)
     parameters = inspect.signature(target).parameters
     hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
@@ -40,13 +43,7 @@ def bind(node: Any, key: str, given: Sequence[str] = ()) -> functools.partial[An
             continue
         if name not in accepted:
             raise ConfigError(f"no config key '{key}.{name}'{_near(key, name, accepted)}")
-        if isinstance(value, Mapping) and "_target_" in value:
-            options[name] = bind(value, f"{key}.{name}")()
-            continue
-        hint = hints.get(name, Any)
-        if not matches(value, hint):
-            raise ConfigError(f"{key}.{name}={value!r}: expected {describe(hint)}")
-        options[name] = float(value) if hint is float else value
+        options[name] = _value(value, hints.get(name, Any), f"{key}.{name}")
     for name in accepted:
         if parameters[name].default is inspect.Parameter.empty and name not in options:
             raise ConfigError(f"{key}.{name} is required: set {key}.{name}=...")
@@ -89,7 +86,11 @@ def matches(value: Any, hint: Any) -> bool:
     if origin is None:
         return isinstance(value, hint) if inspect.isclass(hint) else True
     if inspect.isclass(origin) and issubclass(origin, Mapping):
-        return isinstance(value, Mapping)
+        return isinstance(value, Mapping) and all(
+            matches(part, hint)
+            for pair in value.items()
+            for part, hint in zip(pair, arguments, strict=True)
+        )
     if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
         return False
     if origin is tuple and Ellipsis not in arguments:
@@ -109,11 +110,36 @@ def describe(hint: Any) -> str:
         return "null"
     if origin is not None and arguments:
         if inspect.isclass(origin) and issubclass(origin, Mapping):
-            return "a mapping {name: value}"
+            values = describe(arguments[1])
+            return f"a mapping {{name: {'value' if values == 'Any' else values}}}"
         return f"a list [{describe(arguments[0])}, ...]"
     return {int: "a whole number", float: "a number", str: "text", bool: "true | false"}.get(
         hint, getattr(hint, "__name__", str(hint))
     )
+
+
+def _value(value: Any, hint: Any, key: str) -> Any:
+    """`value` as the parameter with `hint` takes it, the parts in it built."""
+    if isinstance(value, Mapping) and "_target_" in value:
+        part = bind(value, key)
+        with placed(key):
+            return part()
+    origin = typing.get_origin(hint)
+    if isinstance(value, Mapping) and inspect.isclass(origin) and issubclass(origin, Mapping):
+        kind = typing.get_args(hint)[1]
+        return {name: _value(one, kind, f"{key}.{name}") for name, one in value.items()}
+    if getattr(hint, "_is_protocol", False):
+        option = value if isinstance(value, str) else "NAME"
+        raise ConfigError(f"{key}={value!r}: an option is chosen by {_choosing(key)}={option}")
+    if not matches(value, hint):
+        raise ConfigError(f"{key}={value!r}: expected {describe(hint)}")
+    return float(value) if hint is float else value
+
+
+def _choosing(key: str) -> str:
+    """The left side of the override that chooses the option at `key`."""
+    group = key.partition(".")[0]
+    return key if key == group else f"{group}@{key}"
 
 
 def _resolve(path: str, key: str) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -14,7 +15,7 @@ from recexp.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
 
-GROUPS = ("dataset", "preprocess", "split", "algo", "tracking")
+GROUPS = ("dataset", "preprocess", "features", "split", "profiles", "algo", "tracking")
 _CONFIG = "config"
 
 
@@ -24,8 +25,10 @@ class Frame:
 
     dataset: Any = None
     preprocess: Any = None
+    features: Any = None
     split: Any = None
     validation: Any = None
+    profiles: Any = None
     algo: Any = None
     tracking: Any = None
     seed: int = 42
@@ -37,9 +40,11 @@ class Frame:
     candidates: str = "all"
     n_negatives: int = 100
     users: str = "all"
+    rating_fallback: str = "means"
     leakage: str = "report"
     leakage_thresholds: dict[str, float] = field(default_factory=dict)
     objective: str = "ndcg@10"
+    early_stopping: dict[str, int | None] = field(default_factory=dict)
     threads: int | None = None
     plots: bool = True
     experiment_name: str = "recexp"
@@ -80,6 +85,16 @@ def compose(overrides: Sequence[str], config_dir: Path | None = None) -> Compose
         with open_dict(whole):
             del whole["hydra"]
     return Composed(whole, choices, tuple(overrides))
+
+
+def recorded(
+    config: Mapping[str, Any], choices: Mapping[str, str], overrides: Sequence[str]
+) -> Composed:
+    """Return a configuration as a run recorded it; keys that are newer have their defaults."""
+    from omegaconf import OmegaConf
+
+    whole = {**asdict(Frame()), **config}
+    return Composed(OmegaConf.create(whole), choices, tuple(overrides))
 
 
 def sweep(
@@ -128,6 +143,54 @@ def options(group: str, config_dir: Path | None = None) -> dict[str, str]:
             first = path.read_text(encoding="utf-8").partition("\n")[0]
             found[path.stem] = first.removeprefix("#").strip() if first.startswith("#") else ""
     return dict(sorted(found.items()))
+
+
+def assignments(overrides: Sequence[str]) -> list[tuple[str, Any, bool]]:
+    """Return what each override says: its key, its value as Hydra reads it, whether it deletes.
+
+    Raises ConfigError for text that is no override.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    with _explained(overrides, None):
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return [
+        (
+            one.get_key_element().lstrip("+~"),
+            None if one.is_delete() else one.value(),
+            one.is_delete(),
+        )
+        for one in parsed
+    ]
+
+
+def sweep_values(overrides: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the overrides of every job of a sweep, the last key varying fastest."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    with _explained(overrides, None):
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    values = [
+        [f"{one.get_key_element()}={value}" for value in one.sweep_string_iterator()]
+        if one.is_sweep_override()
+        else [text]
+        for text, one in zip(overrides, parsed, strict=True)
+    ]
+    return list(itertools.product(*values))
+
+
+def load_option(group: str, name: str, config_dir: Path | None = None) -> dict[str, Any]:
+    """Return the plain content of an option's file, a user's own tree before ours."""
+    import yaml
+
+    for root in filter(None, (config_dir, config_folder())):
+        path = root / group / f"{name}.yaml"
+        if path.is_file():
+            try:
+                return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            except yaml.YAMLError as error:
+                raise ConfigError(f"{path} is no YAML: {error}".replace("\n", " ")) from error
+    raise ConfigError(f"no option {group}={name}{did_you_mean(name, options(group, config_dir))}")
 
 
 @contextlib.contextmanager
@@ -184,11 +247,18 @@ def _explain(error: Exception, overrides: Sequence[str], config_dir: Path | None
 
 def _near_key(key: str, overrides: Sequence[str], config_dir: Path | None) -> str:
     """The suggestion for an unknown key, from the keys that the chosen options have."""
-    chosen = [one for one in overrides if one.partition("=")[0].partition("@")[0] in GROUPS]
+    named = {one: one.partition("=")[0] for one in overrides}
+    chosen = [
+        one for one in overrides if named[one] != key and named[one].partition("@")[0] in GROUPS
+    ]
     try:
-        config = compose(chosen, config_dir).config
+        composed = compose(chosen, config_dir)
     except ConfigError:
         return ""
+    if "@" in key:
+        group = key.partition("@")[0]
+        return did_you_mean(key, [one for one in composed.choices if one.startswith(f"{group}@")])
+    config = composed.config
     keys = [one for one in _keys(config) if not one.endswith("_target_")]
     parent, _, name = key.rpartition(".")
     siblings = [one for one in keys if one.rpartition(".")[0] == parent]

@@ -9,16 +9,17 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recexp import build
-from recexp.algorithms.base import Recommender, check_needs
+from recexp.algorithms.base import Recommender, check_memory, check_needs, deterministic
 from recexp.config import Composed, compose
 from recexp.data.dataset import Dataset
 from recexp.data.preprocess import apply
-from recexp.errors import ConfigError, DataError
+from recexp.early_stopping import Curve, measure_objective
+from recexp.errors import ConfigError, DataError, redacted
 from recexp.evaluation.evaluator import Evaluation, evaluate
 from recexp.evaluation.judge import evaluated_users
 from recexp.evaluation.ratings import RatedPairs, predict_ratings
@@ -123,10 +124,15 @@ def run_plan(plan: Plan) -> Result:
     for step in steps:
         log.info("%s", step)
     recommender = plan.recommender()
-    check_needs(recommender, dataset)
+    check_memory(recommender, dataset)
+    if not plan.features and not plan.frame.profiles:  # else they may bring what is missing
+        check_needs(recommender, dataset)
+    if not deterministic(recommender):
+        log.warning("algo.threads > 1: no two fits of %s are alike", type(recommender).__name__)
     with clock("split"):
         split = _restrict(plan.split(dataset, derive(plan.seed, "split")), plan.frame.users)
         audited = audit(split)
+    check_needs(recommender, split.train)
     check(audited, plan.leakage, plan.frame.leakage_thresholds)
     if plan.save_split is not None:
         log.info("split saved in %s", save(split, plan.save_split))
@@ -139,7 +145,10 @@ def run_plan(plan: Plan) -> Result:
         opening(plan, origin, dataset, split, recommender),
     )
     with ending(tracked):
-        validation = _validate(plan, split, clock) if plan.validate else None
+        stopping = _stop_early(plan, split, clock)
+        if stopping is not None:
+            recommender = _with_epochs(recommender, stopping)
+        validation = _validate(plan, split, clock, stopping) if plan.validate else None
         tracked.check()
         measured = _measure(plan, recommender, split, clock)
         tracked.check()
@@ -147,7 +156,7 @@ def run_plan(plan: Plan) -> Result:
         outcome = Outcome(
             name=plan.run_name,
             names=plan.names,
-            config=build.plain(plan.composed.config),
+            config=redacted(build.plain(plan.composed.config)),
             objective=plan.frame.objective,
             seed=plan.seed,
             dataset=dataset,
@@ -162,6 +171,7 @@ def run_plan(plan: Plan) -> Result:
             sampled=measured.sampled,
             seconds=clock.seconds,
             peak_mb=_peak_mb(),
+            early_stopping=stopping,
         )
         metrics = headline(outcome)
         folder = write_files(output, plan, outcome, origin)
@@ -204,7 +214,7 @@ def _measure(plan: Plan, recommender: Recommender, split: Split, clock: Stopwatc
         )
     with clock("evaluate"):
         trained = split.train.interactions.item_counts() > 0
-        ratings = predict_ratings(recommender, split) if split.train.explicit else None
+        ratings = predict_ratings(recommender, split, plan.rating_fallback)
         scorer = Scorer(recommender, split)
         evaluation = evaluate(
             recommendations.lists,
@@ -229,12 +239,44 @@ def _measure(plan: Plan, recommender: Recommender, split: Split, clock: Stopwatc
     return Measured(recommendations, ratings, evaluation, sampled)
 
 
-def _validate(plan: Plan, split: Split, clock: Stopwatch) -> Evaluation:
+def _validate(plan: Plan, split: Split, clock: Stopwatch, stopping: Curve | None) -> Evaluation:
     """Measure a recommender of its own on a validation part of the training side."""
-    assert plan.validate is not None
-    inner = carve(split, plan.validate, derive(plan.seed, "validation"))
+    recommender = plan.recommender()
+    if stopping is not None:
+        recommender = _with_epochs(recommender, stopping)
     with clock("validation"):
-        return _measure(plan, plan.recommender(), inner, Stopwatch()).evaluation
+        return _measure(plan, recommender, _carved(plan, split), Stopwatch()).evaluation
+
+
+def _stop_early(plan: Plan, split: Split, clock: Stopwatch) -> Curve | None:
+    """Find on the validation part how many epochs to learn, if that is asked for."""
+    if plan.early_stopping is None:
+        return None
+    measure = partial(
+        measure_objective,
+        objective=plan.frame.objective,
+        exclude_seen=plan.frame.exclude_seen,
+        candidates=plan.candidates,
+        rating_fallback=plan.rating_fallback,
+        seed=plan.seed,
+        threads=plan.threads,
+    )
+    recommender, inner = plan.recommender(), _carved(plan, split)
+    with clock("early_stopping"):
+        curve = plan.early_stopping.watch(recommender, inner, plan.frame.objective, measure)
+    log.info("%s", curve)
+    return curve
+
+
+def _carved(plan: Plan, split: Split) -> Split:
+    assert plan.validate is not None
+    return carve(split, plan.validate, derive(plan.seed, "validation"))
+
+
+def _with_epochs(recommender: Any, stopping: Curve) -> Recommender:
+    """The recommender, not fitted yet, with as many epochs as were best."""
+    found: Recommender = replace(recommender, epochs=stopping.best.epochs)
+    return found
 
 
 class Stopwatch:
@@ -254,6 +296,19 @@ class Stopwatch:
     def elapsed(self) -> float:
         """Seconds since the watch was made."""
         return time.perf_counter() - self._start
+
+
+def training_part(plan: Plan) -> Split:
+    """Return the validation split of a plan; the test side of the run is never looked at.
+
+    Raises RecexpError as a run would, and when nothing in it can be measured.
+    """
+    assert plan.validate is not None
+    dataset, _ = apply(plan.load(), plan.steps, derive(plan.seed, "preprocess"))
+    split = plan.split(_with_threshold(dataset, plan), derive(plan.seed, "split"))
+    inner = _restrict(_carved(plan, split), plan.frame.users)
+    _check_measurable(plan, inner)
+    return inner
 
 
 def _with_threshold(dataset: Dataset, plan: Plan) -> Dataset:

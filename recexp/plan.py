@@ -18,12 +18,15 @@ from recexp import build
 from recexp.algorithms.base import Recommender
 from recexp.config import Composed, Frame, options
 from recexp.data.dataset import Dataset
+from recexp.early_stopping import EarlyStopping, check_stoppable
 from recexp.errors import ConfigError, DataError, did_you_mean
 from recexp.evaluation.evaluator import DEFAULT_METRICS
 from recexp.evaluation.metrics import list_length, select
+from recexp.evaluation.ratings import Fallback
 from recexp.rng import derive
 from recexp.splits.audit import Mode
 from recexp.splits.base import Split
+from recexp.splits.described import Described
 from recexp.tracking.base import Tracker
 
 
@@ -37,6 +40,7 @@ class Plan:
     composed: Composed
     load: Callable[[], Dataset]
     steps: Mapping[str, Callable[..., Dataset]]
+    features: Mapping[str, Callable[[Dataset], Dataset]]
     split: Callable[..., Split]
     validate: Callable[..., Split] | None
     recommender: Callable[[], Recommender]
@@ -47,6 +51,8 @@ class Plan:
     threads: int
     candidates: Literal["all", "train"]
     n_negatives: int | None
+    rating_fallback: Fallback
+    early_stopping: EarlyStopping | None
     leakage: Mode
     save_split: Path | None
     frame: Frame
@@ -75,6 +81,13 @@ def plan(composed: Composed, config_dir: Path | None = None) -> Plan:
     save = options.pop("save", None)
     split = build.bind(options, "split", given=("dataset", "rng"))
     _rehearse(split)
+    profiles = build.bind(frame.profiles, "profiles", given=("split",)) if frame.profiles else None
+    features = {
+        name: build.bind(step, f"features.{name}", given=("dataset",))
+        for name, step in (frame.features or {}).items()
+        if step is not None
+    }
+    validation = _validation(frame, split)
     steps = {name: step for name, step in (frame.preprocess or {}).items() if step is not None}
     return Plan(
         composed=composed,
@@ -83,8 +96,10 @@ def plan(composed: Composed, config_dir: Path | None = None) -> Plan:
             name: build.bind(step, f"preprocess.{name}", given=("dataset", "rng"))
             for name, step in steps.items()
         },
-        split=split,
-        validate=_validation(frame, split),
+        features=features,
+        split=Described(split, tuple(features.values()), profiles),
+        # What is validated on is carved out of training, which has its features already.
+        validate=validation and Described(validation, (), profiles),
         recommender=recommender,
         tracker=build.bind(frame.tracking, "tracking")(),
         metrics=tuple(measure.name for measure in measures),
@@ -93,6 +108,8 @@ def plan(composed: Composed, config_dir: Path | None = None) -> Plan:
         threads=frame.threads or os.cpu_count() or 1,
         candidates="train" if frame.candidates == "train" else "all",
         n_negatives=frame.n_negatives if frame.candidates == "sampled" else None,
+        rating_fallback=_choice("rating_fallback", frame.rating_fallback, ("means", "global")),
+        early_stopping=_early_stopping(frame, recommender()),
         leakage=_choice("leakage", frame.leakage, ("report", "warn", "fail")),
         save_split=None if save is None else Path(save),
         frame=frame,
@@ -139,6 +156,14 @@ def _validation(frame: Frame, split: Callable[..., Split]) -> Callable[..., Spli
     if frame.validation == "same":
         return split
     return build.bind(frame.validation, "validation", given=("dataset", "rng"))
+
+
+def _early_stopping(frame: Frame, recommender: Recommender) -> EarlyStopping | None:
+    patience, every = (frame.early_stopping.get(key) for key in ("patience", "every"))
+    if patience is None:
+        return None
+    check_stoppable(recommender, frame.objective, frame.validation is not None)
+    return EarlyStopping(patience, 1 if every is None else every)
 
 
 def _choice(key: str, value: str, accepted: Sequence[str]) -> Any:

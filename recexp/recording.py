@@ -15,11 +15,12 @@ from typing import Any
 
 import recexp
 from recexp import build
-from recexp.algorithms.base import Recommender, hyperparameters
+from recexp.algorithms.base import Recommender, deterministic, hyperparameters
 from recexp.data.dataset import Dataset
-from recexp.errors import StorageError
+from recexp.errors import StorageError, redacted
 from recexp.lifecycle import Terminated
 from recexp.plan import Plan
+from recexp.provenance import threadpools
 from recexp.reporting import plots
 from recexp.reporting.files import write_run
 from recexp.reporting.outcome import Outcome
@@ -75,11 +76,16 @@ def opening(
     plan: Plan, origin: Mapping[str, Any], dataset: Dataset, split: Split, recommender: Recommender
 ) -> Record:
     """What is known of a run before it fits."""
-    config = build.plain(plan.composed.config)
+    config = redacted(build.plain(plan.composed.config))
     params = {**plan.names, "seed": plan.seed} | _flat("algo", hyperparameters(recommender))
-    for group in ("dataset", "split", "preprocess"):
+    params |= {
+        key.removeprefix("algo@"): option
+        for key, option in plan.composed.choices.items()
+        if key.startswith("algo@")
+    }
+    for group in ("dataset", "split", "preprocess", "features", "profiles"):
         params |= _flat(group, config[group] or {})
-    for key in ("cutoffs", "exclude_seen", "candidates", "users"):
+    for key in ("cutoffs", "exclude_seen", "candidates", "users", "rating_fallback", "objective"):
         params[key] = config[key]
     params["relevance_threshold"] = dataset.relevance_threshold
     params["positive_threshold"] = (
@@ -90,9 +96,10 @@ def opening(
     git = origin["git"] or {}
     tags = {
         "recexp.version": recexp.__version__,
-        "recexp.config_hash": _config_hash(config),
+        "recexp.config_hash": config_hash(config),
         "recexp.dataset_fingerprint": dataset.fingerprint,
         "recexp.split_fingerprint": split.fingerprint,
+        "recexp.deterministic": str(deterministic(recommender)).lower(),
         "mlflow.user": os.environ.get("USER") or os.environ.get("USERNAME") or "unknown",
         "mlflow.source.name": "recexp run",
         "mlflow.source.type": "LOCAL",
@@ -136,31 +143,36 @@ def write_files(output: Path, plan: Plan, outcome: Outcome, origin: Mapping[str,
 
 
 def _provenance_of(plan: Plan, outcome: Outcome, origin: Mapping[str, Any]) -> dict[str, Any]:
-    return {
+    found = {
         **origin,
         "overrides": list(plan.composed.overrides),
         "choices": dict(plan.composed.choices),
         "seed": outcome.seed,
-        "config_hash": _config_hash(outcome.config),
+        "threads": plan.threads,
+        "threadpools": threadpools(),
+        "config_hash": config_hash(outcome.config),
         "dataset_fingerprint": outcome.dataset.fingerprint,
         "split_fingerprint": outcome.split.fingerprint,
         "dataset_facts": dict(outcome.dataset.facts),
         "preprocess": [str(step) for step in outcome.steps],
         "split_facts": dict(outcome.split.facts),
     }
+    return redacted(found)
 
 
-def _config_hash(config: Mapping[str, Any]) -> str:
+def config_hash(config: Mapping[str, Any]) -> str:
     """SHA-256 of what decides the numbers of a run."""
     identity = {key: value for key, value in config.items() if key not in _NOT_IDENTITY}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested options under dotted keys, without `_target_`."""
+    """Nested options under dotted keys, without `_target_`; members' hyperparameters likewise."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Recommender):
+            flat |= _flat(f"{prefix}.{key}", hyperparameters(value))
+        elif isinstance(value, Mapping):
             flat |= _flat(f"{prefix}.{key}", value)
         elif key != "_target_":
             flat[f"{prefix}.{key}"] = value

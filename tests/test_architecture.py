@@ -18,9 +18,16 @@ LAYERS = {
     0: {"errors", "rng", "arrays", "progress", "lifecycle"},
     1: {"data"},
     2: {"algorithms", "splits"},
-    3: {"evaluation"},
-    4: {"tracking", "reporting", "artifact", "testing", "provenance"},
-    5: {"config", "build", "plan", "experiment", "recording", "sweep", "library", "commands"},
+    3: {"evaluation", "profiling"},
+    4: {
+        *("tracking", "reporting", "artifact", "fitted", "writeback", "testing", "provenance"),
+        "early_stopping",
+    },
+    5: {
+        *("config", "build", "plan", "experiment", "recording", "sweep", "library", "commands"),
+        *("tuning", "study"),
+        *("comparable", "comparison", "reproduction", "page", "reference", "verify"),
+    },
     6: {"__main__"},
 }
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
@@ -34,7 +41,10 @@ ENGINES = {
     "lightfm": {"algorithms"},
     "implicit": {"algorithms"},
     "matplotlib": {"reporting"},
+    "jinja2": {"reporting"},
     "pooch": {"data"},
+    "sqlalchemy": {"data", "writeback"},
+    "optuna": {"tuning"},
 }
 # What may be imported before it is used: everything else waits inside a function.
 AT_MODULE_LEVEL = {"numpy", "recexp"} | set(sys.stdlib_module_names)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pytest
 
+from recexp.algorithms.base import Recommender
+from recexp.algorithms.ease import EASE
 from recexp.build import bind, describe, matches
-from recexp.errors import ConfigError
+from recexp.errors import ConfigError, DataError, placed
+
+EASE_PATH = "recexp.algorithms.ease.EASE"
 
 
 @dataclass
@@ -50,6 +54,51 @@ def test_nested_targets_are_built_first() -> None:
 
 def holder(model: Any) -> Any:
     return model
+
+
+def family(members: Mapping[str, Recommender], weights: Mapping[str, float] | None = None) -> Any:
+    return members
+
+
+def test_nested_targets_are_built_by_name() -> None:
+    members = {"a": {"_target_": EASE_PATH, "regularization": 7}, "b": {"_target_": EASE_PATH}}
+    built = bind(node("family", members=members), "algo")()
+    assert (built["a"].regularization, built["b"].regularization) == (7.0, EASE().regularization)
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        (
+            {"a": {"_target_": EASE_PATH, "regularization": -1}},
+            r"^algo\.members\.a\.regularization=-1",
+        ),
+        ({"a": {"_target_": EASE_PATH, "alpha": 1}}, r"^no config key 'algo\.members\.a\.alpha'"),
+        (
+            {"a": {"_target_": EASE_PATH, "regularization": "x"}},
+            r"^algo\.members\.a\.regularization='x'",
+        ),
+        (
+            {"a": "ease"},
+            r"^algo\.members\.a='ease': an option is chosen by algo@algo\.members\.a=ease",
+        ),
+        ({"a": {"alpha": 1}}, r"chosen by algo@algo\.members\.a=NAME"),
+        ("ease", r"^algo\.members='ease': expected a mapping \{name: Recommender\}"),
+    ],
+)
+def test_a_wrong_nested_node_is_told_with_its_key(members: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        bind(node("family", members=members), "algo")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_nested_parts_say_of_themselves_names_their_place() -> None:
+    with pytest.raises(DataError) as caught, placed("algo.members.a"), placed("algo.members.b"):
+        raise DataError("conf/algo.yaml, algo.n=0: lower algo.n, or use algo=ease")
+    assert str(caught.value) == (
+        "conf/algo.yaml, algo.members.a.members.b.n=0: lower algo.members.a.members.b.n, "
+        "or use algo@algo.members.a.members.b=ease"
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,6 +148,7 @@ def test_a_wrong_node_is_refused_in_one_line(wrong: dict[str, Any], message: str
         (None, None, True),
         (None, int | None, True),
         ({"a": 1}, dict[str, int], True),
+        ({"a": "x"}, dict[str, int], False),
         ([1], dict[str, int], False),
         (object(), Any, True),
     ],
@@ -110,4 +160,5 @@ def test_plain_values_match_annotations(value: Any, hint: Any, expected: bool) -
 def test_annotations_are_described_in_words() -> None:
     assert describe(int | None) == "a whole number | null"
     assert describe(tuple[float, ...]) == "a list [a number, ...]"
-    assert describe(dict[str, int]) == "a mapping {name: value}"
+    assert describe(dict[str, int]) == "a mapping {name: a whole number}"
+    assert describe(dict[str, Any]) == "a mapping {name: value}"

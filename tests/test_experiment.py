@@ -123,7 +123,7 @@ def test_the_artifacts_are_complete_and_agree_with_the_metrics(
     folder, result = shared
     where = artifacts(folder, result.run_id or "")
     assert {path.name for path in where.iterdir()} == {
-        *("config.yaml", "metrics.csv", "model", "per_user.parquet", "plots"),
+        *("config.yaml", "data_profile.json", "metrics.csv", "model", "per_user.parquet", "plots"),
         *("provenance.json", "recommendations.parquet", "split_audit.json"),
     }
     per_user = pd.read_parquet(where / "per_user.parquet")

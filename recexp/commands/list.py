@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-KINDS = ("dataset", "algo", "split", "metric", "preprocess")
+KINDS = ("dataset", "algo", "split", "metric", "preprocess", "features", "profiles")
 
 
 def main(argv: list[str]) -> int:

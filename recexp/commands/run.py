@@ -17,7 +17,7 @@ Run an experiment: load, split, fit, recommend, evaluate, record. Overrides are 
 GROUP=OPTION chooses a part, KEY=VALUE sets a key; with -m, commas make a sweep."""
 
 _EPILOG = """\
-groups:    dataset preprocess split algo tracking       (recexp list)
+groups:    dataset preprocess features split profiles algo tracking       (recexp list)
 keys:      seed cutoffs metrics relevance_threshold positive_threshold exclude_seen candidates
            users objective threads plots experiment_name run_name output_dir
 examples:
@@ -25,6 +25,8 @@ examples:
   recexp run algo=svd algo.n_factors=50 split=random split.test_fraction=0.1
   recexp run dataset=csv dataset.path=ratings.csv 'metrics=[ndcg@10,recall@20]'
   recexp run -m algo=popularity,svd,lightfm seed=1,2,3
+  recexp run -m ... hydra/launcher=joblib         jobs in parallel: one process a core
+  recexp run -m ... resume=true                   what was killed goes on
   recexp run --cfg algo=lightfm                   show what would run"""
 
 
@@ -34,11 +36,13 @@ def main(argv: list[str]) -> int:
     if arguments.cfg:
         return _show(arguments)
     # The recorder imports MLflow while this process composes, loads and fits.
-    if not any(one.startswith("tracking=") for one in arguments.overrides):
+    # (A sweep starts its own, once it knows that it is alone.)
+    untracked = any(one.startswith("tracking=") for one in arguments.overrides)
+    if not untracked and not arguments.multirun:
         from recexp.tracking.mlflow_tracker import recorder
 
         recorder()
-    _log_to_stderr(quiet=arguments.quiet)
+    log_to_stderr(quiet=arguments.quiet)
     if arguments.multirun:
         from recexp.sweep import run_sweep
 
@@ -84,7 +88,8 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _log_to_stderr(*, quiet: bool) -> None:
+def log_to_stderr(*, quiet: bool) -> None:
+    """Send the log lines of a run to stderr; only warnings when quiet."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("recexp")
