@@ -24,7 +24,7 @@ _EDGE = 0.02
 
 @dataclass(frozen=True)
 class Choices:
-    """One of some values, without an order."""
+    """One of some values. Three numbers or more among them have an order, and so an edge."""
 
     choices: tuple[Value, ...]
 
@@ -37,8 +37,15 @@ class Choices:
         return self.choices
 
     def edge(self, value: Value) -> str | None:
-        """Return None: without an order there is no edge."""
-        return None
+        """Return `low` or `high` when `value` is the least or the greatest number, else None."""
+        numbers = [
+            one
+            for one in self.choices
+            if isinstance(one, int | float) and not isinstance(one, bool)
+        ]
+        if len(numbers) < 3 or value not in numbers:
+            return None
+        return {min(numbers): "low", max(numbers): "high"}.get(value)
 
 
 @dataclass(frozen=True)

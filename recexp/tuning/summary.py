@@ -80,10 +80,11 @@ class Summary:
         found = []
         for name, dimension in self.space.dimensions.items():
             end = dimension.edge(self.best.values[name])
-            if end is not None and isinstance(dimension, Range):
+            if end is not None:
+                key = end if isinstance(dimension, Range) else "choices"
                 found.append(
-                    f"the best {name}={_text(self.best.values[name])} lies at the edge of its "
-                    f"space ({end}={_text(getattr(dimension, end))}): widen search.{name}.{end}"
+                    f"the best {name}={_text(self.best.values[name])} lies at the {end} edge of "
+                    f"its space: widen search.{name}.{key}"
                 )
         failed = [one for one in self.trials if one.state == "FAIL"]
         if failed:

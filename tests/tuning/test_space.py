@@ -100,7 +100,14 @@ def test_the_edge_is_told_on_the_scale_of_the_range() -> None:
     ]
     # 1.9 is 7 % up the four decades, 9000 is 99 % up.
     assert [log.edge(value) for value in (1, 1.9, 9000)] == ["low", None, "high"]
+
+
+def test_numbers_to_choose_from_have_an_edge_and_names_have_none() -> None:
+    days = Choices((None, 7, 30, 90))
+    assert [days.edge(value) for value in (None, 7, 30, 90)] == [None, "low", None, "high"]
     assert Choices((1, 2)).edge(2) is None
+    assert Choices(("warp", "bpr", "logistic")).edge("warp") is None
+    assert Choices((True, False)).edge(True) is None
 
 
 @pytest.mark.parametrize(
