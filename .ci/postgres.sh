@@ -30,5 +30,8 @@ if [ -n "$postgres" ]; then
       -o "-p $PGPORT -k $postgres_home -c listen_addresses=127.0.0.1" start >/dev/null
   )
   PGPASSWORD=secret "$postgres/createdb" -h 127.0.0.1 -U shop shop
-  export RECEXP_TEST_POSTGRES_URL="postgresql+psycopg://shop:secret@127.0.0.1:$PGPORT/postgres"
+  # The tests look for their password in all that is written, so it is a word of its own.
+  PGPASSWORD=secret "$postgres/psql" -q -h 127.0.0.1 -U shop shop \
+    -c "create role tester superuser login password 'correct-horse-41'"
+  export RECEXP_TEST_POSTGRES_URL="postgresql+psycopg://tester:correct-horse-41@127.0.0.1:$PGPORT/postgres"
 fi
