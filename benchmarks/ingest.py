@@ -8,7 +8,7 @@ mapped, in canonical order; `snapshot` is the next time. The others only read th
 runs in a process of its own, after its imports; all take turns. Times are the smallest of some
 rounds, by the clock and of processor time (which says more on a busy machine); ratios are to the
 fastest plain read. Readers that cannot be imported are left out. The first recexp run of a machine
-compiles for some seconds, which is done apart.
+compiles for some seconds, which is done apart. Memory is the process's peak, as Linux tells it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ READERS = {
     ),
 }
 SCRIPT = """
-import json, resource, sys, time
+import json, sys, time
 path = sys.argv[1]
 try:
     {imports}
@@ -53,7 +53,7 @@ except ImportError:
     sys.exit()
 clock, cpu = time.perf_counter(), time.process_time()
 found = {read}
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+peak = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1e6
 print(json.dumps([time.perf_counter() - clock, time.process_time() - cpu, peak]))
 """
 

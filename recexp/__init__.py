@@ -1,8 +1,22 @@
 """recexp: recommender-systems experiments that can be trusted, repeated and compared.
 
-    >>> import recexp                                               # doctest: +SKIP
-    >>> result = recexp.run("algo=lightfm", "dataset=movielens")    # doctest: +SKIP
-    >>> result.metrics["ndcg_at_10"], result.run_id                 # doctest: +SKIP
+    >>> import recexp
+    >>> result = recexp.run("algo=ease", "dataset=synthetic", "plots=false")
+    >>> round(result.metrics["ndcg_at_10"], 3), len(result.per_user)
+    (0.387, 280)
+    >>> model = recexp.load(result.run_id)
+    >>> model.recommend(["u001"], k=2)[["user", "item", "rank", "source"]]
+       user  item  rank source
+    0  u001  i066     1  model
+    1  u001  i059     2  model
+    >>> _ = recexp.run("algo=popularity", "dataset=synthetic", "plots=false")
+    >>> comparison = recexp.compare(experiment="recexp", baseline="popularity")
+    >>> print(comparison.verdict)
+    No method beats the simple baselines: the best, ease, is one of them.
+    >>> recexp.runs("recexp")["params.algo"].tolist()
+    ['popularity', 'ease']
+    >>> recexp.load_dataset("synthetic", n_users=500).n_users
+    500
 
 The names below load when they are first used; `import recexp` itself loads nothing.
 """

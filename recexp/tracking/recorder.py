@@ -200,8 +200,10 @@ def _one_process_at_a_time(uri: str) -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:500]
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if lines[0].startswith("(raised as a result of Query-invoked autoflush") and lines[1:]:
+        del lines[0]  # SQLAlchemy's hint to its own callers
+    return lines[0][:500]
 
 
 def main() -> None:
@@ -214,7 +216,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
     for module in _NOT_NEEDED_HERE:
         sys.modules[module] = None  # type: ignore[assignment]
     import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  (the slow part, before it is asked)
@@ -229,7 +231,10 @@ def main() -> None:
             answer = {"error": _first_line(error)}
         with contextlib.suppress(BrokenPipeError):
             print(json.dumps(answer), file=answers, flush=True)
-    recorder.abandon()
+    try:
+        recorder.abandon()
+    except Exception as error:  # a full disk, a server that is gone: nobody is left to answer
+        sys.stderr.write(f"recexp: a run stays open in MLflow ({_first_line(error)})\n")
     del remains
 
 
