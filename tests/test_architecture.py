@@ -15,7 +15,7 @@ import recexp
 PACKAGE = Path(recexp.__file__).parent
 
 LAYERS = {
-    0: {"errors", "rng", "arrays", "progress", "lifecycle"},
+    0: {"errors", "rng", "arrays", "progress", "lifecycle", "child"},
     1: {"data"},
     2: {"algorithms", "splits"},
     3: {"evaluation", "profiling"},

@@ -9,8 +9,6 @@ import json
 import os
 import select
 import socket
-import subprocess
-import sys
 import time
 from collections import deque
 from dataclasses import asdict
@@ -18,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import recexp
+from recexp.child import start_child
 from recexp.errors import StorageError
 from recexp.tracking.base import Record, TrackedRun
 
@@ -108,22 +106,7 @@ class RecorderProcess:
     """
 
     def __init__(self) -> None:
-        # The child must find this very recexp, also when it runs from a source tree.
-        package_root = str(Path(recexp.__file__).parent.parent)
-        path = os.environ.get("PYTHONPATH")
-        environment = os.environ | {
-            "PYTHONPATH": package_root if not path else f"{package_root}{os.pathsep}{path}"
-        }
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "recexp.tracking.recorder"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            bufsize=1,
-            env=environment,
-            start_new_session=True,
-        )
+        self._child = start_child("recexp.tracking.recorder")
         self._unanswered: deque[int] = deque()
         self.run_ids: dict[int, str] = {}
         self.failures: dict[int, str] = {}

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import selectors
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import recexp
+from recexp.child import start_child
 from recexp.errors import DataError
 
 
@@ -22,21 +20,7 @@ class Worker:
     """A worker process and the pipes to it."""
 
     def __init__(self, opening: Mapping[str, Any]) -> None:
-        package_root = str(Path(recexp.__file__).parent.parent)
-        path = os.environ.get("PYTHONPATH")
-        environment = os.environ | {
-            "PYTHONPATH": package_root if not path else f"{package_root}{os.pathsep}{path}"
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "recexp.tuning.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            bufsize=1,
-            env=environment,
-            start_new_session=True,
-        )
+        self._process = start_child("recexp.tuning.worker")
         assert self._process.stdout is not None
         self.answers = self._process.stdout
         self.send(opening)
