@@ -2,8 +2,8 @@
 
 A model folder holds `MLmodel` (so that MLflow's pyfunc loads and serves it) and `data/` with
 `manifest.json` (class, hyperparameters, plain state, SHA-256 of every other file), `state.npz`
-(learned arrays), `train.npz` (training interactions: what users have seen) and `ids.json` (ids, and
-what is known of the items).
+(learned arrays), `train.npz` (training interactions: what users have seen), `ids.json` (ids, and
+what is known of the items) and, where there are side features, `features.npz`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 import recexp
 from recexp.algorithms.base import HasState, Recommender, hyperparameters
 from recexp.arrays import AnyArray
-from recexp.data.dataset import Dataset
+from recexp.data.dataset import Dataset, Features
 from recexp.data.ids import IdMap
 from recexp.data.interactions import Interactions
 from recexp.errors import ConfigError, DataError
@@ -30,9 +30,11 @@ from recexp.fitted import FittedModel
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FittedModel", "load", "save"]
+__all__ = ["FittedModel", "load", "load_recommender", "save"]
 
-_FORMAT = 2
+_FORMAT = 3
+_READABLE = (2, 3)
+"""Format 2 had no side features."""
 _COLUMNS = ("user_idx", "item_idx", "value", "timestamp")
 
 
@@ -54,6 +56,11 @@ def save(model: FittedModel, folder: Path) -> None:
         "item_columns": dict(model.train.item_columns),
     }
     (data / "ids.json").write_text(json.dumps(ids), encoding="utf-8")
+    sides = {"user": model.train.user_features, "item": model.train.item_features}
+    features = {side: found for side, found in sides.items() if found is not None}
+    if features:
+        matrices = {side: found.matrix for side, found in features.items()}
+        _write_npz(data / "features.npz", _divide(matrices)[1])
     manifest = {
         "format": _FORMAT,
         "recexp": recexp.__version__,
@@ -65,6 +72,7 @@ def save(model: FittedModel, folder: Path) -> None:
             "name": model.train.name,
             "scale": model.train.scale,
             "relevance_threshold": model.train.relevance_threshold,
+            "features": {side: list(found.names) for side, found in features.items()},
         },
         "files": {path.name: _sha256(path) for path in sorted(data.iterdir())},
     }
@@ -79,26 +87,42 @@ def load(folder: Path, trusted: Sequence[str] = ()) -> FittedModel:
     for a folder that is no model, was changed since it was written, or has another format.
     """
     data = folder / "data"
-    try:
-        manifest = json.loads((data / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder} holds no recexp model ({error})") from error
-    if manifest.get("format") != _FORMAT:
-        raise DataError(f"{folder} has model format {manifest.get('format')}; expected {_FORMAT}")
-    for name, digest in manifest["files"].items():
-        if not (data / name).is_file() or _sha256(data / name) != digest:
-            raise DataError(f"{data / name} is missing or was changed since the run wrote it")
-    described = {name: manifest[name] for name in ("recommender", "hyperparameters")}
-    recommender = _made(described, ("recexp", *trusted))
-    with np.load(data / "state.npz", allow_pickle=False) as arrays:
-        state = _join(manifest["state"], dict(arrays))
-    recommender.restore(state)
+    manifest = _checked(folder)
     return FittedModel(
-        recommender,
+        _restored(data, manifest, trusted),
         _read_train(data, manifest["dataset"]),
         manifest["seed"],
         manifest["candidates"],
     )
+
+
+def load_recommender(folder: Path, trusted: Sequence[str] = ()) -> Recommender:
+    """Return the fitted recommender of a model folder alone, as `load` does."""
+    return _restored(folder / "data", _checked(folder), trusted)
+
+
+def _checked(folder: Path) -> dict[str, Any]:
+    """The manifest of a model folder whose files are those that were written."""
+    data = folder / "data"
+    try:
+        manifest: dict[str, Any] = json.loads((data / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} holds no recexp model ({error})") from error
+    if manifest.get("format") not in _READABLE:
+        raise DataError(f"{folder} has model format {manifest.get('format')}; expected {_FORMAT}")
+    for name, digest in manifest["files"].items():
+        if not (data / name).is_file() or _sha256(data / name) != digest:
+            raise DataError(f"{data / name} is missing or was changed since the run wrote it")
+    return manifest
+
+
+def _restored(data: Path, manifest: Mapping[str, Any], trusted: Sequence[str]) -> Recommender:
+    described = {name: manifest[name] for name in ("recommender", "hyperparameters")}
+    recommender = _made(described, ("recexp", *trusted))
+    with np.load(data / "state.npz", allow_pickle=False) as arrays:
+        state = _join(manifest["state"], dict(arrays))
+    restored: Recommender = recommender.restore(state)
+    return restored
 
 
 def _plain(value: Any) -> Any:
@@ -139,6 +163,11 @@ def _read_train(data: Path, facts: Mapping[str, Any]) -> Dataset:
             len(ids["users"]),
             len(ids["items"]),
         )
+    features: dict[str, Features] = {}
+    if names := facts.get("features"):
+        with np.load(data / "features.npz", allow_pickle=False) as arrays:
+            matrices = _join({}, dict(arrays))
+        features = {side: Features(matrices[side], tuple(names[side])) for side in names}
     return Dataset(
         facts["name"],
         interactions,
@@ -146,6 +175,8 @@ def _read_train(data: Path, facts: Mapping[str, Any]) -> Dataset:
         IdMap(ids["items"]),
         scale=None if facts["scale"] is None else tuple(facts["scale"]),
         relevance_threshold=facts["relevance_threshold"],
+        user_features=features.get("user"),
+        item_features=features.get("item"),
         item_columns={name: tuple(column) for name, column in ids["item_columns"].items()},
     )
 

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 class FittedModel:
     """A fitted recommender with the ids of its dataset: ids in, ids out.
 
-    `train` is what it was fitted on. A model that was loaded has no side features (its state has
-    what scoring needs) and nothing of its users but their ids and interactions. `seed` (of ties)
-    and `candidates` are those of the run, so that its lists come back.
+    `train` is what it was fitted on. A model that was loaded knows nothing of its users but their
+    ids, interactions and side features. `seed` (of ties) and `candidates` are those of the run, so
+    that its lists come back.
     """
 
     recommender: Recommender

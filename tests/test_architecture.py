@@ -21,11 +21,11 @@ LAYERS = {
     3: {"evaluation", "profiling"},
     4: {
         *("tracking", "reporting", "artifact", "fitted", "writeback", "testing", "provenance"),
-        "early_stopping",
+        *("early_stopping", "streaming"),
     },
     5: {
         *("config", "build", "plan", "experiment", "recording", "sweep", "library", "commands"),
-        *("tuning", "study"),
+        *("tuning", "study", "serving", "replay"),
         *("comparable", "comparison", "reproduction", "page", "reference", "verify"),
     },
     6: {"__main__"},
@@ -43,11 +43,18 @@ ENGINES = {
     "matplotlib": {"reporting"},
     "jinja2": {"reporting"},
     "pooch": {"data"},
-    "sqlalchemy": {"data", "writeback"},
+    "sqlalchemy": {"data", "writeback", "streaming"},
     "optuna": {"tuning"},
+    "confluent_kafka": {"streaming"},
 }
 # What may be imported before it is used: everything else waits inside a function.
 AT_MODULE_LEVEL = {"numpy", "recexp"} | set(sys.stdlib_module_names)
+# Folders that are themselves imported only when used may import what they are made of.
+AT_MODULE_LEVEL_OF = {
+    "serving": {
+        *("fastapi", "starlette", "uvicorn", "pydantic", "pydantic_core", "prometheus_client")
+    },
+}
 
 
 def modules() -> list[Path]:
@@ -105,7 +112,10 @@ def test_engines_are_imported_where_they_belong_and_when_used(path: Path) -> Non
         engine = name.split(".")[0]
         assert part(path) in ENGINES.get(engine, {part(path)}), f"{part(path)} imports {engine}"
         if at_import:
-            assert engine in AT_MODULE_LEVEL, f"{engine} is imported before it is used"
+            allowed = AT_MODULE_LEVEL | AT_MODULE_LEVEL_OF.get(part(path), set())
+            assert engine in allowed, f"{engine} is imported before it is used"
+        if name.startswith("recexp.") and (folder := name.split(".")[1]) in AT_MODULE_LEVEL_OF:
+            assert not at_import or folder == part(path), f"{name} is imported before it is used"
 
 
 def test_no_module_is_a_drawer_for_odds_and_ends() -> None:

@@ -58,6 +58,10 @@ def test_a_model_comes_back_bit_identical(synthetic: Dataset, tmp_path: Path) ->
     assert again.recommender.epochs == 2  # type: ignore[attr-defined]
     assert again.seed == 7
     assert list(again.train.users.ids) == list(synthetic.users.ids)
+    for side in ("user_features", "item_features"):
+        before, after = getattr(synthetic, side), getattr(again.train, side)
+        assert after.names == before.names
+        assert (after.matrix != before.matrix).nnz == 0
     asked = list(synthetic.users.ids)[:5]
     pd.testing.assert_frame_equal(again.recommend(asked), model.recommend(asked))
 
@@ -104,13 +108,25 @@ def test_a_changed_file_is_refused(popular: FittedModel, tmp_path: Path, name: s
         artifact.load(tmp_path / "model")
 
 
+def test_a_model_of_the_format_before_is_read(tmp_path: Path) -> None:
+    clicks = Dataset.from_columns("clicks", np.array([1, 1, 2]), np.array([5, 6, 5]))
+    artifact.save(FittedModel(Popularity().fit(clicks), clicks), tmp_path / "model")
+    manifest = tmp_path / "model" / "data" / "manifest.json"
+    written = json.loads(manifest.read_text())
+    del written["dataset"]["features"]
+    manifest.write_text(json.dumps(written | {"format": 2}))
+    again = artifact.load(tmp_path / "model")
+    assert again.train.item_features is None
+    assert again.recommend([1], 1, exclude_seen=False)["item"].tolist() == [5]
+
+
 def test_another_format_and_no_model_are_told(popular: FittedModel, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no recexp model"):
         artifact.load(tmp_path)
     artifact.save(popular, tmp_path / "model")
     manifest = tmp_path / "model" / "data" / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 99}))
-    with pytest.raises(DataError, match="model format 99; expected 2"):
+    with pytest.raises(DataError, match="model format 99; expected 3"):
         artifact.load(tmp_path / "model")
 
 

@@ -125,6 +125,20 @@ def top_k(
     return lists
 
 
+def best_of(scores: Float32Array, k: int, tie_rank: IdxArray) -> tuple[IdxArray, Float32Array]:
+    """Return the k best items of one row of scores, best first, and their scores, as `top_k` does.
+
+    `scores` is float32 (n,), -inf at what may not be listed; `tie_rank` as in `tie_order`. There
+    are fewer than k where fewer have a score. Raises DataError for NaN or +inf.
+    """
+    if not scores.max(initial=-np.inf) < np.inf:
+        raise DataError("a score is NaN or infinite; expected finite scores (or -inf for never)")
+    least = np.partition(scores, len(scores) - k)[len(scores) - k]
+    found = np.flatnonzero((scores >= least) & (scores > -np.inf))
+    found = found[np.lexsort((tie_rank[found], -scores[found]))][:k]
+    return found.astype(np.int32), scores[found]
+
+
 USER_TILE, ITEM_TILE = 512, 256
 """The one shape of product, because a BLAS may give other last bits for other shapes: 512 KB,
 which stay in a core's own cache until they have been looked at."""

@@ -1,0 +1,1 @@
+"""Learning from events: what they are, the model that takes them, and its evaluation in time."""
