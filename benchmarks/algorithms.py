@@ -33,8 +33,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from recexp.algorithms.bpr import BPR
 from recexp.algorithms.ease import EASE
-from recexp.algorithms.implicit import ALS, BPR
+from recexp.algorithms.implicit import ALS
 from recexp.algorithms.lightfm import LightFM
 from recexp.algorithms.neighbors import ItemKNN
 from recexp.algorithms.surprise.baseline import Baseline
@@ -155,7 +156,10 @@ def predict_each(library: Any, pairs: list[tuple[int, int]]) -> None:
 
 
 def fit_factors(data: Dataset) -> None:
-    """The adapters' fit against the bare fit of LightFM and implicit, and ALS with a nu."""
+    """The adapters' fit against the bare fit of LightFM and implicit, and ALS with a nu.
+
+    Processor time, so that what else runs does not count.
+    """
     import implicit.cpu.als
     import implicit.cpu.bpr
     import lightfm
@@ -191,8 +195,7 @@ def fit_factors(data: Dataset) -> None:
     }
     for name, (theirs, ours) in pairs.items():
         with threadpool_limits(1, user_api="blas"):
-            rounds = [(best_of(1, theirs)[0], best_of(1, ours)[0]) for _ in range(4)]
-        theirs_s, ours_s = (min(times) for times in zip(*rounds, strict=True))
+            theirs_s, ours_s = interleaved(4, theirs, ours, clock=time.process_time)
         without = "nu=0" if "nu" in name else "library"
         print(f"{name}: {ours_s:.3f} s; {without} {theirs_s:.3f} s: {ours_s / theirs_s:.2f} times")
 

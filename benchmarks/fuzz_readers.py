@@ -27,10 +27,14 @@ from typing import Any
 
 import numpy as np
 
-from recexp.data import scan
 from recexp.data.dataset import Dataset
 from recexp.data.readers import load_csv
 from recexp.data.rows import Dialect
+from recexp.data.scan_blocks import Workers, segments_of
+from recexp.data.scan_compiled import CompiledCoder
+from recexp.data.scan_plain import PlainCoder
+from recexp.data.segments import Coder, Layout
+from recexp.data.timestamps import TEXT
 from recexp.errors import RecexpError
 
 SEEDS = [
@@ -68,7 +72,7 @@ class Readers:
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "input.csv"
-        self.compiled: dict[Any, scan.CompiledCoder] = {}
+        self.compiled: dict[Any, CompiledCoder] = {}
         self.used = 0
         self.outcomes = {"datasets": 0, "errors": 0, "rows": 0, "reported": 0}
 
@@ -124,41 +128,40 @@ class Readers:
         positions = {role: place for place, role in enumerate(roles[:n_fields])}
         if n_fields == 4 and choice & 2:
             positions = {"user": 3, "item": 0, "timestamp": 2}
-        layout = scan.Layout(dialect, positions, n_fields, bool(choice & 4))
+        layout = Layout(dialect, positions, n_fields, bool(choice & 4))
         key = (dialect, tuple(positions))
         self.used += 1
         if self.used % 1000 == 0:
             self.compiled.clear()  # what they know grows
         if key not in self.compiled:
-            self.compiled[key] = scan.CompiledCoder(layout)
+            self.compiled[key] = CompiledCoder(layout)
         compiled = self.compiled[key]
-        plain = found([content], layout, scan.PlainCoder(layout))
+        plain = found([content], layout, PlainCoder(layout))
         blocks = pieces(content, choice)
         other = found(blocks, layout, compiled)
         assert other == plain, f"{layout} {blocks}\nplain    {plain}\ncompiled {other}"
 
 
-def found(blocks: list[bytes], layout: scan.Layout, coder: scan.Coder) -> list[Any]:
+def found(blocks: list[bytes], layout: Layout, coder: Coder) -> list[Any]:
     """Everything that an engine says of a text: rows as texts, moments, lines, what is bad."""
     file: Any = SimpleNamespace(blocks=lambda: iter(blocks))
     rows: list[Any] = []
     bad: list[Any] = []
     line = blank = spanning = 0
     with ThreadPoolExecutor(1) as pool:
-        workers = scan.Workers([coder], pool)
-        for segment in scan.segments_of(file, layout, workers):
+        workers = Workers([coder], pool)
+        for segment in segments_of(file, layout, workers):
             gaps = [(0, 0), *segment.gaps]
-            distinct = {role: one.distinct() for role, one in coder.coders.items()}
             texts = {
-                role: [distinct[role][code] for code in codes.tolist()]
-                for role, codes in segment.codes.items()
+                role: coder.coders[role].decode(codes) for role, codes in segment.codes.items()
             }
             for row in range(segment.n_rows):
                 at, below = next(gap for gap in reversed(gaps) if gap[0] <= row)
                 values = [line + below + row - at, *(texts[role][row] for role in texts)]
                 if segment.values is not None and segment.forms is not None:
-                    form, value = int(segment.forms[row]), int(segment.values[row])
-                    values += [form, distinct["timestamp"][value] if form == 0 else value]
+                    form, moment = int(segment.forms[row]), segment.values[row : row + 1]
+                    decode = coder.coders["timestamp"].decode
+                    values += [form, *(decode(moment) if form == TEXT else moment.tolist())]
                 rows.append(values)
             bad += [(line + below, reason, text) for below, reason, text in segment.bad]
             line += segment.n_lines

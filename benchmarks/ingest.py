@@ -24,18 +24,27 @@ from pathlib import Path
 
 import numpy as np
 
+COMPILED = """
+from recexp.data.compiled import compiled
+from recexp.data.order_compiled import COUNT, DEAL, SORT, count, deal, sort
+from recexp.data.readers import load_csv
+from recexp.data.scan_spans import SPANS, spans
+from recexp.data.scan_values import ENCODE, MOMENTS, encode, moments
+for function, signature in {
+    count: COUNT, deal: DEAL, sort: SORT, spans: SPANS, encode: ENCODE, moments: MOMENTS
+}.items():
+    compiled(function, signature)
+"""
 READERS = {
     "pandas(pyarrow)": ("import pandas", "pandas.read_csv(path, engine='pyarrow')"),
     "polars": ("import polars", "polars.read_csv(path)"),
     "duckdb": ("import duckdb", "duckdb.sql(f\"select * from read_csv('{path}')\").fetchnumpy()"),
     "recexp": (
-        "from recexp.data.readers import load_csv\n"
-        "from recexp.data.scan_kernel import kernels\nkernels()",
+        COMPILED,
         "load_csv(path, scale=[0.5, 5], snapshot='off')",
     ),
     "recexp, first": (
-        "from recexp.data.readers import load_csv\n"
-        "from recexp.data.scan_kernel import kernels\nkernels()",
+        COMPILED,
         "load_csv(path, scale=[0.5, 5])",
     ),
     "recexp, snapshot": (

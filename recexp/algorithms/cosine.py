@@ -12,7 +12,8 @@ def cosines(vectors: AnyArray, items: IdxArray) -> Float32Array:
 
     `vectors` is (n_items, d); the result float32 (len(items), n_items).
     """
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    directions = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-    similar: Float32Array = directions[items] @ directions.T
-    return similar
+    lengths = np.sqrt(np.einsum("id,id->i", vectors, vectors))  # without a copy of the vectors
+    inverse = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    similar = (vectors[items] * inverse[items, None]) @ vectors.T
+    similar *= inverse
+    return np.asarray(similar, np.float32)

@@ -1,20 +1,18 @@
-"""Factorizations of implicit feedback, trained by the implicit library."""
+"""Factorizations of implicit feedback by the implicit library, and its least squares."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
 
 from recexp.algorithms.base import require
 from recexp.algorithms.cosine import cosines
-from recexp.algorithms.epochs import paused
 from recexp.algorithms.guards import require_finite
 from recexp.algorithms.item_item import heaviest
-from recexp.algorithms.least_squares import left_sides, penalized, solve
+from recexp.algorithms.least_squares import gram_of, left_side, penalized, solve
 from recexp.algorithms.positives import LearnsFromPositives, grown
 from recexp.arrays import Float32Array, FloatArray, IdxArray, Sparse
 from recexp.data.dataset import Dataset
@@ -136,6 +134,7 @@ class ALS(ImplicitFactors):
                 model.solver(by_user, users, all_items, penalty, num_threads=self.threads or 0)
                 model.solver(by_item, items, all_users, penalty, num_threads=self.threads or 0)
             require_finite(self, users, items)
+            self._forget()
             yield epoch + 1
 
     def _initial(self) -> Any:
@@ -166,8 +165,13 @@ class ALS(ImplicitFactors):
     def _weights(self, histories: Sparse) -> Sparse:
         """What each positive weighs, csr."""
         weights = histories.copy()
-        weights.data *= np.float32(self.confidence / self.mean_value_)
+        weights.data *= np.float32(self._weight)
         return weights
+
+    @property
+    def _weight(self) -> float:
+        """What a value of 1 weighs."""
+        return self.confidence / self.mean_value_
 
     def _set_penalties(self, by_user: Sparse, by_item: Sparse) -> None:
         """Set what `_penalties` goes by: lambda, and the numbers of trained users and items."""
@@ -184,8 +188,12 @@ class ALS(ImplicitFactors):
     def _penalties(self, weights: Sparse, others: Literal["users", "items"]) -> FloatArray:
         """lambda n_r^nu of each row of csr `weights`, float64."""
         extra = np.asarray(weights.sum(axis=1, dtype=np.float64)) - np.diff(weights.indptr)
-        sizes: FloatArray = (self.trained_[others] + extra) ** self.frequency_exponent
-        return self.lambda_ * sizes
+        penalties: FloatArray = self._penalty(extra, others)
+        return penalties
+
+    def _penalty(self, extra: Any, others: Literal["users", "items"]) -> Any:
+        """lambda n_r^nu of rows whose positives weigh `extra` more than other pairs."""
+        return self.lambda_ * (self.trained_[others] + extra) ** self.frequency_exponent
 
     def partial_fit(self, new: Dataset) -> Self:
         before = self.histories_
@@ -194,17 +202,34 @@ class ALS(ImplicitFactors):
             self.histories_ = grown(before, self.histories_.shape) + liked.csr("value")
         self.user_factors_ = _more_rows(self.user_factors_, new.n_users)
         self.item_factors_ = _more_rows(self.item_factors_, new.n_items)
+        self._forget()
+        if not len(liked):
+            return self
         users, items = liked.users(), liked.items()
         by_user = self._weights(self.histories_[users])
-        by_item = self._weights(self.histories_.T.tocsr()[items])
+        by_item = self._weights(self.histories_[:, items].T.tocsr())
         self.user_factors_[users] = self._solve_users(by_user)
         penalties = self._penalties(by_item, "users")
         self.item_factors_[items] = solve(by_item, self.user_factors_, penalties)
+        self._forget()
         self.user_factors_[users] = self._solve_users(by_user)
         return self
 
+    def _forget(self) -> None:
+        """Forget what was worked out of item factors that have changed."""
+        self._gram: FloatArray | None = None
+        self._parts: tuple[int, Any, Any] | None = None
+        """Of the user explained last: his items, and the part of each in his factors, (d, n)."""
+
     def _solve_users(self, weights: Sparse) -> FloatArray:
-        return solve(weights, self.item_factors_, self._penalties(weights, "items"))
+        penalties = self._penalties(weights, "items")
+        return solve(weights, self.item_factors_, penalties, self._item_gram())
+
+    def _item_gram(self) -> FloatArray:
+        """Y'Y of the item factors, worked out once while they stay as they are."""
+        if self._gram is None:
+            self._gram = gram_of(self.item_factors_)
+        return self._gram
 
     def score_histories(self, histories: Sparse) -> Float32Array:
         liked = self._positives_of(histories)
@@ -214,90 +239,26 @@ class ALS(ImplicitFactors):
         return solved.astype(np.float32) @ self.item_factors_.T
 
     def explain(self, user: int, item: int, n: int) -> list[tuple[str, float]]:
-        weights = self._weights(self.histories_[[user]])
-        y = self.item_factors_.astype(np.float64)
-        left = left_sides(weights, y, self._penalties(weights, "items"))[0]
-        shares = weights.data * (y[weights.indices] @ np.linalg.solve(left, y[item]))
-        return heaviest(weights.indices, shares, n)
+        if self._parts is None or self._parts[0] != user:
+            own = slice(*self.histories_.indptr[user : user + 2])
+            items = self.histories_.indices[own]
+            y = self.item_factors_[items].astype(np.float64)
+            c = self.histories_.data[own] * np.float64(self._weight)
+            penalty = self._penalty(float(c.sum()) - len(c), "items")
+            left = left_side(y, c, penalty, self._item_gram())
+            self._parts = user, items, np.linalg.solve(left, (y * c[:, None]).T)
+        _, history, of_history = self._parts
+        return heaviest(history, self.item_factors_[item] @ of_history, n)
 
     def state(self) -> dict[str, Any]:
         own = {name: getattr(self, f"{name}_") for name in ("mean_value", "lambda", "trained")}
         return super().state() | own
 
     def restore(self, state: Mapping[str, Any]) -> Self:
+        self._forget()
         self.mean_value_, self.lambda_ = state["mean_value"], state["lambda"]
         self.trained_ = state["trained"]
         return super().restore(state)
-
-
-@dataclass(eq=False)
-class BPR(ImplicitFactors):
-    """Factors and item biases that rank positives above other items, by stochastic descent.
-
-    Rendle, Freudenthaler, Gantner, Schmidt-Thieme, UAI 2009, in the implicit library: negatives are
-    drawn by popularity.
-
-    Attributes:
-        n_factors: >= 1, besides the bias.
-        epochs: as many samples as there are positives, each, >= 1.
-        learning_rate: step size, > 0.
-        regularization: L2 penalty, >= 0.
-        positive_threshold: the value from which an interaction counts; None: the dataset's.
-        threads: with more than 1, no two fits are alike.
-        seed: of the initial factors and the sampling.
-    """
-
-    n_factors: int = 64
-    epochs: int = 50
-    learning_rate: float = 0.01
-    regularization: float = 0.01
-    positive_threshold: float | None = None
-    threads: int = 1
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        for name in ("n_factors", "epochs", "threads"):
-            require(getattr(self, name) >= 1, self, name, "a whole number >= 1")
-        require(self.learning_rate > 0, self, "learning_rate", "a number > 0")
-        require(self.regularization >= 0, self, "regularization", "a number >= 0")
-
-    @property
-    def deterministic(self) -> bool:
-        return self.threads == 1
-
-    def fit(self, train: Dataset) -> Self:
-        epochs = iter(progress(range(self.epochs), "BPR epochs"))
-        self._fit(train, lambda *_: next(epochs, None))
-        return self
-
-    def fit_epochs(self, train: Dataset) -> Iterator[int]:
-        return paused(partial(self._fit, train))
-
-    def _fit(self, train: Dataset, callback: Callable[..., Any]) -> None:
-        """Train in the library, which calls `callback` after each epoch."""
-        import implicit.cpu.bpr
-        from scipy.sparse import csr_matrix
-
-        positives = self._take_positives(train)
-        no_user = np.diff(positives.indptr) == 0
-        no_item = np.bincount(positives.indices, minlength=train.n_items) == 0
-        model = implicit.cpu.bpr.BayesianPersonalizedRanking(
-            factors=self.n_factors,
-            iterations=self.epochs,
-            learning_rate=self.learning_rate,
-            regularization=self.regularization,
-            num_threads=self.threads,
-            random_state=self.seed,
-        )
-
-        def after_epoch(*_: object) -> None:
-            self.user_factors_, self.item_factors_ = model.user_factors, model.item_factors
-            require_finite(self, self.user_factors_, self.item_factors_)
-            # Nothing trains these rows, but the library starts users with a bias column of 1.
-            self.user_factors_[no_user], self.item_factors_[no_item] = 0.0, 0.0
-            callback()
-
-        model.fit(csr_matrix(positives), show_progress=False, callback=after_epoch)
 
 
 def _more_rows(factors: Float32Array, n: int) -> Float32Array:

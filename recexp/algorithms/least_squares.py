@@ -10,31 +10,41 @@ from __future__ import annotations
 
 import numpy as np
 
-from recexp.algorithms.guards import blocks
 from recexp.arrays import AnyArray, FloatArray, Sparse
 
 
-def solve(weights: Sparse, others: AnyArray, penalties: FloatArray) -> FloatArray:
-    """Return the x of each row of csr `weights`, float64 (n, d); `others` are the y (m, d)."""
-    y = others.astype(np.float64)
-    n, d = weights.shape[0], y.shape[1]
-    solved = np.empty((n, d))
-    for rows in blocks(n, d * d):
-        left = left_sides(weights[rows], y, penalties[rows])
-        solved[rows] = np.linalg.solve(left, (weights[rows] @ y)[..., None])[..., 0]
+def solve(
+    weights: Sparse, others: AnyArray, penalties: FloatArray, gram: FloatArray | None = None
+) -> FloatArray:
+    """Return the x of each row of csr `weights`, float64 (n, d); `others` are the y (m, d).
+
+    `gram` is `gram_of(others)`, for those who ask often.
+    """
+    gram = gram_of(others) if gram is None else gram
+    solved = np.zeros((weights.shape[0], others.shape[1]))
+    for row in range(weights.shape[0]):  # y y' of all items is too large, and csr products slower
+        own = slice(weights.indptr[row], weights.indptr[row + 1])
+        y = others[weights.indices[own]].astype(np.float64)
+        c = weights.data[own].astype(np.float64)
+        solved[row] = np.linalg.solve(left_side(y, c, penalties[row], gram), y.T @ c)
     return solved
 
 
-def left_sides(weights: Sparse, others: AnyArray, penalties: FloatArray) -> FloatArray:
-    """Return the matrix on the left of each row's equation, float64 (n, d, d)."""
+def left_side(y: FloatArray, c: FloatArray, penalty: float, gram: FloatArray) -> FloatArray:
+    """Return the matrix on the left of a row's equation, float64 (d, d).
+
+    `y` (n, d) and `c` (n,) are the others' factors and the weights of its positives.
+    """
+    left = gram + y.T @ (y * (c - 1)[:, None])
+    left[np.diag_indices(len(left))] += penalty
+    return left
+
+
+def gram_of(others: AnyArray) -> FloatArray:
+    """Return Y'Y, float64 (d, d)."""
     y = others.astype(np.float64)
-    d = y.shape[1]
-    extra = weights.astype(np.float64)
-    extra.data -= 1
-    left = np.empty((weights.shape[0], d, d))
-    for row in range(d):  # one row of all matrices at a time: y y' of all items is too large
-        left[:, row] = extra @ (y * y[:, [row]])
-    return left + y.T @ y + penalties[:, None, None] * np.eye(d)
+    gram: FloatArray = y.T @ y
+    return gram
 
 
 def penalized(weights: Sparse, penalties: FloatArray, d: int) -> Sparse:

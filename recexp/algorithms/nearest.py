@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from recexp.algorithms.compiled import compiled
 from recexp.algorithms.guards import blocks
 from recexp.arrays import AnyArray, Float32Array, FloatArray, Sparse
+from recexp.data.compiled import compiled, signature
 from recexp.progress import progress
 
 COMPILED_FROM = 1 << 27
@@ -86,7 +86,7 @@ def _way(queries: Sparse, columns: Sparse) -> Callable[[_Problem, int, bool], _B
     if additions + queries.shape[0] * columns.shape[1] < COMPILED_FROM:
         return by_numpy
     try:
-        compiled(_nearest, *_TYPES)
+        compiled(_nearest, _TYPES)
     except ImportError:  # numba lags behind new versions of Python and NumPy
         return by_numpy
     return by_numba
@@ -124,7 +124,7 @@ def by_numpy(problem: _Problem, k: int, exclude_self: bool) -> _Best:
 
 def by_numba(problem: _Problem, k: int, exclude_self: bool) -> _Best:
     """Return the compiled twin of what `by_numpy` returns: the same to the last bit."""
-    kernel = compiled(_nearest, *_TYPES)
+    kernel = compiled(_nearest, _TYPES)
     queries, rows = problem.queries, problem.rows
     fixed = (
         *(queries.ones.indptr.astype(np.int64), queries.ones.indices.astype(np.uint32)),
@@ -147,7 +147,7 @@ def by_numba(problem: _Problem, k: int, exclude_self: bool) -> _Best:
     return best
 
 
-_TYPES = (
+_TYPES = signature(
     "void",
     *("int64[]", "uint32[]", "int64[]", "uint32[]"),
     *("float32[]", "float32[]", "float32[]", "float32[]", "float32[]"),

@@ -61,7 +61,8 @@ class LearnsFromPositives:
         return liked
 
     def source(self, users: IdxArray) -> NDArray[np.uint8]:
-        known = np.diff(self.histories_.indptr)[users] > 0
+        begins = self.histories_.indptr
+        known = begins[users + 1] > begins[users]
         return np.where(known, Source.MODEL, Source.FALLBACK).astype(np.uint8)
 
 

@@ -57,11 +57,17 @@ class SLIM(ItemToItem):
     def fit(self, train: Dataset) -> Self:
         from scipy.sparse import csr_array
         from sklearn.exceptions import ConvergenceWarning
+        from threadpoolctl import threadpool_limits
 
         positives = self._take_positives(train)
         items = np.flatnonzero(np.bincount(positives.indices, minlength=train.n_items))
         regression = self._regression_on(positives)
-        with warnings.catch_warnings(), ThreadPoolExecutor(self.threads or os.cpu_count()) as pool:
+        with (
+            warnings.catch_warnings(),
+            # BLAS threads waiting for each other in short products take ten times the time.
+            threadpool_limits(1, user_api="blas"),
+            ThreadPoolExecutor(self.threads or os.cpu_count()) as pool,
+        ):
             # `max_iterations` is the user's bound on the work, not a mishap.
             warnings.simplefilter("ignore", ConvergenceWarning)
             found = list(progress(pool.map(regression, items), "slim items", total=len(items)))
@@ -78,13 +84,14 @@ class SLIM(ItemToItem):
 
         # scikit-learn compiles its descent for 64-bit floats and 32-bit indices.
         columns = positives.astype(np.float64).tocsc()
+        penalty = self.regularization * self.l1_ratio * positives.shape[0]
 
         def regression(item: int) -> tuple[AnyArray, AnyArray]:
             column = columns[:, [item]]
-            # Items without a common user have weight 0 in the full problem too: their gradient
-            # is never positive. So only the others take part.
-            others = np.unique(positives[column.indices].indices)
-            others = others[others != item]
+            # Items with too few common users have weight 0 in the full problem too: their gradient,
+            # at first the number of these users, only falls. So only the others take part.
+            others, common = np.unique(positives[column.indices].indices, return_counts=True)
+            others = others[(common > penalty) & (others != item)]
             if not len(others):
                 return others, np.empty(0)
             model = ElasticNet(

@@ -151,7 +151,8 @@ class TfIdf:
         ]
 
     def source(self, users: IdxArray) -> NDArray[np.uint8]:
-        known = np.diff(self.profiles_.indptr)[users] > 0
+        begins = self.profiles_.indptr
+        known = begins[users + 1] > begins[users]
         return np.where(known, Source.MODEL, Source.FALLBACK).astype(np.uint8)
 
     def state(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Table:
         ratings: texts, or float64 with NaN where there is none; None without ratings.
         moments: None without timestamps.
         encoding: in which the source was written, for messages.
+        unread: what stood, by row, where a rating is NaN and that is not for want of any.
     """
 
     where: str
@@ -44,6 +45,7 @@ class Table:
     ratings: Coded | FloatArray | None
     moments: Moments | None
     encoding: str = "utf-8"
+    unread: Mapping[int, str] = field(default_factory=dict)
 
     def text(self, row: int, role: str | None = None) -> str:
         """Return a row for people, or what it has for a role."""
@@ -51,7 +53,9 @@ class Table:
         if isinstance(self.ratings, Coded):
             shown["rating"] = _shown(_value(self.ratings, row))
         elif self.ratings is not None:
-            shown["rating"] = f"{self.ratings[row]:g}"
+            rating = float(self.ratings[row])
+            number = "" if rating != rating else str(rating).removesuffix(".0")
+            shown["rating"] = self.unread.get(row, number)
         if self.moments is not None:
             shown["timestamp"] = self.moments.text(row)
         return ",".join(shown.values()) if role is None else shown[role]
@@ -87,13 +91,12 @@ def to_dataset(
     number or is off the declared scale, with a timestamp that is none from 1970 to 2099 or is
     written otherwise than most.
 
-    Its facts are `facts` and rows_read, rows_dropped (by reason), rejected_file, exact_duplicates,
-    repeated_pairs, scale_source, timestamp_format and timestamp_forms. Raises DataError when most
-    of a column cannot be used, and for bad rows when they are refused.
+    The table is used up. The dataset's facts are `facts` and rows_read, rows_dropped (by reason),
+    rejected_file, exact_duplicates, repeated_pairs, scale_source, timestamp_format and
+    timestamp_forms. Raises DataError when most of a column cannot be used, and for bad rows when
+    they are refused.
     """
-    texts = {}
-    for role, column in (("user", table.users), ("item", table.items)):
-        texts[role] = _texts(column, table, role, rejected)
+    texts = {role: _texts(table, role, rejected) for role in ("user", "item")}
     values = None if table.ratings is None else _ratings(table.ratings, table, rejected)
     times = None if table.moments is None else understand(table.moments)
     if times is not None:
@@ -110,6 +113,9 @@ def to_dataset(
         raise DataError(f"{table.where}: none of {rejected} can be used")
     users, user_idx = id_map(texts["user"], table.users, kept)
     items, item_idx = id_map(texts["item"], table.items, kept)
+    # Half of the memory; what is sorted below takes as much again.
+    table.users = table.items = Coded([], [])
+    table.ratings = table.moments = None
     source = "none" if values is None else "declared"
     if values is not None:
         values = _where(values, kept).astype(np.float32, copy=False)
@@ -134,8 +140,9 @@ def to_dataset(
     return replace(dataset, facts=about | repetitions(dataset))
 
 
-def _texts(column: Coded, table: Table, role: str, rejected: Rejected) -> list[Any]:
-    """The distinct ids as int and str, those without use noted in `rejected`."""
+def _texts(table: Table, role: str, rejected: Rejected) -> list[Any]:
+    """The distinct ids as text, those without use noted in `rejected`."""
+    column = table.users if role == "user" else table.items
     distinct = [None if text is None else _decoded(text) for text in column.distinct]
     missing = np.array([text is None or text == "" for text in distinct], bool)
     damaged = np.array([type(text) is _Undecodable or DAMAGED in (text or "") for text in distinct])

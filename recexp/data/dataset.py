@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from recexp.arrays import AnyArray, BoolArray, IdxArray, IntArray, Sparse
+from recexp.arrays import AnyArray, BoolArray, IdxArray, Sparse
 from recexp.data.ids import IdMap
 from recexp.data.interactions import Interactions
+from recexp.data.order import canonical_order as canonical_order
+from recexp.data.order import in_canonical_order
 from recexp.errors import DataError
 
 
@@ -124,11 +126,9 @@ class Dataset:
         if len(user_idx) == 0:
             raise DataError(f"{name} has no interactions; expected at least one row")
         values = np.ones(len(user_idx), np.float32) if values is None else values
-        if not _in_order(user_idx, item_idx):
-            order = canonical_order(user_idx, item_idx, timestamps, values, len(items))
-            user_idx, item_idx, values = user_idx[order], item_idx[order], values[order]
-            timestamps = None if timestamps is None else timestamps[order]
-        interactions = Interactions(user_idx, item_idx, values, timestamps, len(users), len(items))
+        sizes = len(users), len(items)
+        columns = in_canonical_order(user_idx, item_idx, values, timestamps, *sizes)
+        interactions = Interactions(*columns, *sizes)
         threshold = None if scale is None else default_threshold(scale)
         return cls(name, interactions, users, items, scale, threshold, facts=facts or {})
 
@@ -201,60 +201,6 @@ class Dataset:
         for columns in (self.user_columns, self.item_columns):
             digest.update(repr(sorted(columns.items())).encode())
         return digest.hexdigest()
-
-
-def canonical_order(
-    user_idx: AnyArray,
-    item_idx: AnyArray,
-    timestamps: AnyArray | None,
-    values: AnyArray,
-    n_items: int,
-) -> IntArray:
-    """Positions in the order of (user, item, timestamp, value), the same for any order of rows."""
-    pair = user_idx * np.int64(n_items) + item_idx
-    if len(pair) > _MANY:
-        order = _argsort(user_idx, item_idx, n_items)
-    else:
-        order = np.argsort(pair, kind="stable")
-    in_order = pair[order]
-    same = in_order[1:] == in_order[:-1]
-    if same.any():
-        repeated = np.append(same, False) | np.append(False, same)
-        rows = order[repeated]
-        time = () if timestamps is None else (timestamps[rows],)
-        order[repeated] = rows[np.lexsort((values[rows], *time, pair[rows]))]
-    return order
-
-
-def _in_order(user_idx: AnyArray, item_idx: AnyArray) -> bool:
-    """Whether pairs are in order and differ, as in most published files; tells early if not."""
-    for start in range(0, len(user_idx), _MANY):
-        users, items = user_idx[start : start + _MANY + 1], item_idx[start : start + _MANY + 1]
-        next_user = users[1:] > users[:-1]
-        if not (next_user | ((users[1:] == users[:-1]) & (items[1:] > items[:-1]))).all():
-            return False
-    return True
-
-
-def _argsort(user_idx: AnyArray, item_idx: AnyArray, n_items: int) -> IntArray:
-    """Positions in the order of (user, item), by counting: several times faster than comparing.
-
-    A matrix with one entry a row has its rows sorted by column in its compressed columns.
-    """
-    from scipy.sparse import csr_array
-
-    def by(keys: AnyArray, n_keys: int) -> IntArray:
-        n = len(keys)
-        one_a_row = csr_array((np.ones(n, np.int8), keys, np.arange(n + 1)), shape=(n, n_keys))
-        rows: IntArray = one_a_row.tocsc().indices
-        return rows
-
-    by_item = by(item_idx, n_items)
-    return by_item[by(user_idx[by_item], int(user_idx.max()) + 1)]
-
-
-_MANY = 1 << 17
-"""Rows from which counting is faster."""
 
 
 def default_threshold(scale: tuple[float, float]) -> float:

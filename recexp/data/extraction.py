@@ -92,7 +92,7 @@ def extract(
     of_texts: dict[str, Callable[[Sequence[str], str], Features]] = {
         "one_hot": lambda texts, name: _frequent(one_hot(texts, name), min_rows),
         "multi_hot": lambda texts, name: _frequent(
-            multi_hot(_lists(texts, separator), name), min_rows
+            multi_hot(category_lists(texts, separator), name), min_rows
         ),
         "text": terms,
         "binned": lambda texts, name: intervals(_some(numbers(texts), texts, name), name),
@@ -136,7 +136,7 @@ def guess(columns: Mapping[str, Sequence[str]]) -> dict[str, Kind]:
         if len(distinct) < 2:
             continue
         values = numbers(known)
-        lists = _lists(known, None)
+        lists = category_lists(known, None)
         parts = {part for one in lists for part in one}
         several = any(len(one) > 1 for one in lists)
         if not np.isnan(values).any():
@@ -165,8 +165,11 @@ def years(texts: Sequence[str]) -> FloatArray:
 _YEAR = re.compile(r"(?<!\d)(?:18[5-9]\d|19\d\d|20\d\d|2100)(?!\d)")
 
 
-def _lists(texts: Sequence[str], separator: str | None) -> list[list[str]]:
-    """The parts of each text, without the space around them."""
+def category_lists(texts: Sequence[str], separator: str | None) -> list[list[str]]:
+    """Return the parts of each text, without the space around them.
+
+    The separator of None is the most frequent of those that people use.
+    """
     if separator is None:
         everything = "".join(texts)
         separator = max(SEPARATORS, key=everything.count)

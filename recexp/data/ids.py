@@ -82,12 +82,7 @@ class IdMap:
         ([7, '007', 'x'], ['7'])
         """
         whole = bool(self._ids) and isinstance(self._ids[0], int)
-        return [
-            int(text)
-            if whole and text.removeprefix("-").isdecimal() and str(int(text)) == text
-            else text
-            for text in texts
-        ]
+        return [int(text) if whole and _is_whole(text) else text for text in texts]
 
     def to_ids(self, idx: Iterable[int]) -> list[Any]:
         """Return the id of each idx (0..n-1)."""
@@ -105,6 +100,11 @@ class IdMap:
     def subset(self, idx: AnyArray) -> IdMap:
         """Return a new map of the ids at `idx`, renumbered in that order."""
         return IdMap(self.to_ids(idx.tolist()))
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text is a whole number of 64 bits as it is usually written."""
+    return len(text) <= 20 and text.removeprefix("-").isdecimal() and str(int(text)) == text
 
 
 def _span(values: AnyArray) -> int:

@@ -12,7 +12,8 @@ from recexp.data.dataset import Dataset
 from recexp.data.layout import Look, look, roles_by_place
 from recexp.data.rejected import OnBadRows, Rejected
 from recexp.data.roles import Roles, check_declared, find_roles
-from recexp.data.scan import Layout, Scanned, mostly_bad, scan
+from recexp.data.scan import Scanned, mostly_bad, scan
+from recexp.data.segments import Layout
 from recexp.data.side_tables import SideTable, attach, check_options, choose_columns
 from recexp.data.snapshot import Snapshot, file_stem, identity_key, through_snapshot
 from recexp.data.text import TextFile, content_hash, sources
@@ -124,9 +125,9 @@ def _read(
     table = Table(
         where,
         roles.names,
-        scanned.columns["user"],
-        scanned.columns["item"],
-        scanned.columns.get("rating"),
+        scanned.columns.pop("user"),
+        scanned.columns.pop("item"),
+        scanned.columns.pop("rating", None),
         scanned.moments,
         files[0].encoding,
     )

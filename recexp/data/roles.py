@@ -71,10 +71,14 @@ def find_roles(
                 f"{where} has no column for the {role} {found}; set dataset.columns.{role}=NAME"
             )
     for role, name in names.items():
-        if header.count(name) != 1:
+        if name not in header:
             raise DataError(
-                f"{where} has {'no' if name not in header else 'more than one'} column {name!r} "
-                f"{found}; set dataset.columns.{role}=NAME"
+                f"{where} has no column {name!r} {found}; set dataset.columns.{role}=NAME"
+            )
+        if header.count(name) > 1:
+            raise DataError(
+                f"{where} has more than one column {name!r} {found}; call them differently there, "
+                f"or set dataset.columns.{role} to another"
             )
     for role, name in names.items():
         others = [other for other, same in names.items() if same == name and other != role]

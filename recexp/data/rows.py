@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from recexp.data.scan_kernel import MAX_ROW
+MAX_ROW = 1 << 20
+"""Bytes of the longest row that is read."""
 
 LINE_END = re.compile(rb"\r\n|\r|\n")
 LONG = f"row longer than {MAX_ROW:,} bytes"

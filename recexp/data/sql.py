@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from recexp.arrays import AnyArray
+from recexp.data.address import failure, masked, reason, sql_address, sql_engine, sql_errors
 from recexp.data.cleaning import Choices, Table, to_dataset
 from recexp.data.dataset import Dataset
 from recexp.data.parquet import shown
@@ -24,11 +24,18 @@ from recexp.errors import ConfigError, DataError, did_you_mean, redacted
 
 log = logging.getLogger(__name__)
 
-PASSWORD = "RECEXP_SQL_PASSWORD"
-"""The environment variable with the password of a URL that has none, or `***`."""
 CHUNK = 20_000
 """Rows that are fetched at once."""
-CONNECT_SECONDS = 10
+READ_ONLY = {
+    "sqlite": "pragma query_only = on",
+    "postgresql": "set default_transaction_read_only = on",
+    "mysql": "set session transaction read only",
+    "mariadb": "set session transaction read only",
+}
+"""What makes all that follows on a connection only read, by kind of database.
+
+Without, what a query changes is undone at the end, but not by every database all of it.
+"""
 SIDE_OPTIONS = ("table", "query", "id", "columns")
 
 
@@ -70,8 +77,8 @@ def load_sql(
         check_options(options, side, SIDE_OPTIONS)
         if options:
             _check_source(options, f"dataset.{side}")
-    address = _address(url)
-    hidden = address.render_as_string(hide_password=True)
+    address = sql_address(url)
+    hidden = masked(address)
     name = name or (table or str(address.database or "query")).rpartition("/")[2]
     identity = {
         "reader": "sql",
@@ -110,10 +117,9 @@ def _read(
         try:
             for chunk in chunks:
                 filled.add([wanted(row) for row in chunk])
-        except _errors() as error:
-            raise _failed(
-                connection.engine.url, error, f"broke off after {filled.n_rows:,} rows"
-            ) from None
+        except sql_errors() as error:
+            what = f"broke off after {filled.n_rows:,} rows"
+            raise DataError(failure(connection.engine.url, error, what)) from None
     if filled.n_rows == 0:
         raise DataError(f"{where} has no rows; expected at least one interaction")
 
@@ -127,6 +133,7 @@ def _read(
         filled.ids("item"),
         filled.ratings(),
         filled.moments(),
+        unread=filled.unread,
     )
     facts = {
         **{key: redacted(value) for key, value in source.items() if value},
@@ -148,8 +155,8 @@ def _side(connection: Any, side: str, options: Mapping[str, Any], ids_named: str
             for chunk in chunks:
                 for name, place in wanted.items():
                     texts[name] += [shown(row[place]) for row in chunk]
-        except _errors() as error:
-            raise _failed(connection.engine.url, error, "broke off") from None
+        except sql_errors() as error:
+            raise DataError(failure(connection.engine.url, error, "broke off")) from None
     columns = {new: texts[name] for new, name in chosen.items()}
     facts = {"statement": redacted(statement)}
     return SideTable(where, texts[id_column], columns, id_column, facts)
@@ -160,7 +167,6 @@ def _selected(
     connection: Any, source: Mapping[str, Any]
 ) -> Iterator[tuple[list[str], str, Iterator[Sequence[Any]]]]:
     """The names of the columns, the statement, and the rows in chunks."""
-    address = connection.engine.url
     options = {"stream_results": True, "yield_per": CHUNK}
     try:
         if source.get("query"):
@@ -173,8 +179,8 @@ def _selected(
             selection = _selection(connection, str(source["table"]))
             statement = str(selection.compile(dialect=connection.dialect))
             result = connection.execute(selection, execution_options=options)
-    except _errors() as error:
-        raise _failed(address, error, "refused the query") from None
+    except sql_errors() as error:
+        raise DataError(failure(connection.engine.url, error, "refused the query")) from None
     if not result.returns_rows:
         raise ConfigError("dataset.query gives no rows; expected a SELECT")
     try:
@@ -210,79 +216,26 @@ def _check_source(source: Mapping[str, Any], key: str) -> None:
         raise ConfigError(f"{key} needs a table or a query: set one of {key}.table, {key}.query")
 
 
-def _address(url: str) -> Any:
-    """The parsed URL with its password."""
-    import sqlalchemy as sa
-
-    try:
-        address = sa.make_url(url)
-    except sa.exc.ArgumentError:
-        raise ConfigError(
-            f"dataset.url={redacted(url)!r} is no database URL; expected DIALECT://USER@HOST/NAME "
-            "or sqlite:///FILE"
-        ) from None
-    if address.get_backend_name() in ("postgres", "postgresql") and "+" not in address.drivername:
-        address = address.set(drivername="postgresql+psycopg")
-    if address.password in (None, "***") and address.get_backend_name() != "sqlite":
-        address = address.set(password=os.environ.get(PASSWORD))
-    return address
-
-
 @contextmanager
 def _connected(address: Any) -> Iterator[Any]:
     """A connection that only reads."""
-    import sqlalchemy as sa
-
-    backend = address.get_backend_name()
-    if backend == "sqlite":
-        file = address.database
-        named = file and file != ":memory:" and not file.startswith("file:")
-        if named and not Path(file).is_file():
-            raise DataError(
-                f"{Path(file).absolute()} is no file; set dataset.url to sqlite:///FILE"
-            )
-    arguments = {"connect_timeout": CONNECT_SECONDS} if backend == "postgresql" else {}
-    try:
-        engine = sa.create_engine(address, connect_args=arguments, poolclass=sa.pool.NullPool)
-    except (sa.exc.NoSuchModuleError, sa.exc.ArgumentError, ImportError) as error:
-        reason = _first_line(error, address)
-        extra = ": pip install 'recexp[postgres]'" if backend == "postgresql" else ""
-        raise ConfigError(f"no driver for {backend} databases ({reason}){extra}") from None
+    backend, file = address.get_backend_name(), address.database
+    named = backend == "sqlite" and file and file != ":memory:" and not file.startswith("file:")
+    if named and not Path(file).is_file():
+        raise DataError(f"{Path(file).absolute()} is no file; set dataset.url to sqlite:///FILE")
+    engine = sql_engine(address)
     try:
         connection = engine.connect()
-    except _errors() as error:
-        raise _failed(address, error, "cannot be reached") from None
+        if backend in READ_ONLY:
+            connection.exec_driver_sql(READ_ONLY[backend])
+            connection.commit()
+    except sql_errors() as error:
+        raise DataError(failure(address, error, "cannot be reached")) from None
     try:
-        if backend == "postgresql":
-            connection = connection.execution_options(postgresql_readonly=True)
         yield connection
     finally:
         try:
             connection.close()  # without a commit: whatever the query did is undone
-        except _errors() as error:
-            log.debug("closing: %s", _first_line(error, address))
+        except sql_errors() as error:
+            log.debug("closing: %s", reason(error, address))
         engine.dispose()
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    """What goes wrong with databases; a driver may raise its own below SQLAlchemy's."""
-    import sqlalchemy as sa
-
-    return (sa.exc.SQLAlchemyError, OSError, UnicodeError)
-
-
-def _failed(address: Any, error: Exception, what: str) -> DataError:
-    hidden = address.render_as_string(hide_password=True)
-    reason = _first_line(error, address)
-    advice = ""
-    if "password" in reason.lower() or "authentication" in reason.lower():
-        advice = f"; set the environment variable {PASSWORD}"
-    return DataError(f"{hidden} {what} ({reason}){advice}")
-
-
-def _first_line(error: Exception, address: Any) -> str:
-    text = str(getattr(error, "orig", None) or error) or type(error).__name__
-    if address.password:
-        text = text.replace(str(address.password), "***")
-    lines = [line.strip() for line in redacted(text).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 import numpy as np
 
 from recexp.arrays import AnyArray, BoolArray, IntArray
-from recexp.data.scan_kernel import DATE, LOCAL, TEXT, WHOLE, ZONED
 
+TEXT, WHOLE, DATE, LOCAL, ZONED = range(5)
+"""Forms of a moment: neither of these, a whole number, ISO 8601: a date, without and with zone."""
 LATEST = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())
 """Moments from here on are mistakes, as those before 1970 are."""
 UNITS = (
@@ -52,7 +53,7 @@ class Moments:
         """Return the column of parts (values, forms)."""
         counts = np.zeros(5, np.int64)
         for _, forms in parts:
-            counts += np.bincount(forms, minlength=5)
+            counts += [np.count_nonzero(forms == form) for form in range(5)]
         n = int(counts.sum())
         values = np.concatenate([values for values, _ in parts]) if n else np.empty(0, np.int64)
         if n and counts.max() == n:
@@ -67,7 +68,7 @@ class Moments:
             return self.texts[value].decode("utf-8", "replace")
         if form == WHOLE:
             return str(value)
-        return np.datetime64(value, "s").astype(str).item()  # type: ignore[no-any-return]
+        return str(np.datetime64(value, "s")).removesuffix("T00:00:00" if form == DATE else "")
 
 
 @dataclass(frozen=True)

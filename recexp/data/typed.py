@@ -12,8 +12,7 @@ import numpy as np
 
 from recexp.arrays import AnyArray, FloatArray, IntArray
 from recexp.data.coded import Coded, DictCoder
-from recexp.data.scan_kernel import DATE, LOCAL, TEXT, WHOLE, ZONED
-from recexp.data.timestamps import Moments, moment
+from recexp.data.timestamps import DATE, LOCAL, TEXT, WHOLE, ZONED, Moments, moment
 from recexp.errors import DataError
 
 _EXACT = 2**53
@@ -198,13 +197,17 @@ def _buffer(array: Any, dtype: np.dtype[Any]) -> AnyArray:
 
 
 class TypedColumns:
-    """Columns by role, filled with rows of Python values as a database yields them."""
+    """Columns by role, filled with rows of Python values as a database yields them.
+
+    `unread` has, by row, the ratings that are no numbers and not NULL.
+    """
 
     def __init__(self, roles: Sequence[str]) -> None:
         self.roles = roles
         self._codes: dict[str, list[AnyArray]] = {role: [] for role in roles}
         self._coders = {role: DictCoder() for role in roles}
         self._ratings: list[FloatArray] = []
+        self.unread: dict[int, str] = {}
         self._moments: list[tuple[IntArray, AnyArray]] = []
         self.n_rows = 0
 
@@ -212,7 +215,11 @@ class TypedColumns:
         """Append rows with one value for every role."""
         for role, values in zip(self.roles, zip(*rows, strict=True), strict=True):
             if role == "rating":
-                self._ratings.append(np.array([rating_value(value) for value in values]))
+                ratings = np.array([rating_value(value) for value in values], np.float64)
+                for row in np.flatnonzero(np.isnan(ratings)).tolist():
+                    if values[row] is not None:
+                        self.unread[self.n_rows + row] = str(values[row])
+                self._ratings.append(ratings)
             elif role == "timestamp":
                 coder = self._coders[role]
                 pairs = np.array([moment_value(value, coder) for value in values], np.int64)

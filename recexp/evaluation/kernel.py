@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 
-from recexp.data.cache import cache_folder
+from recexp.data.compiled import compiled, signature
 from recexp.evaluation.selection import Collect
 
 
@@ -15,32 +14,18 @@ from recexp.evaluation.selection import Collect
 def compiled_collect() -> Collect:
     """Return `selection.collect` compiled: the same results, and threads run side by side.
 
-    Importing numba takes about a second. The machine code is kept in the cache folder, where the
-    first call on a machine leaves it after some seconds; without a folder that can be written,
-    each process compiles. Raises ImportError when numba cannot be imported.
+    Raises ImportError when numba cannot be imported.
     """
-    import numba
+    found: Collect = compiled(_collect, _TYPES)
+    return found
 
-    uint64, int64, int32, float32 = numba.uint64, numba.int64, numba.int32, numba.float32
 
-    def readonly(dtype: Any, n_axes: int) -> Any:
-        return numba.types.Array(dtype, n_axes, "C", readonly=True)
-
-    signature = int64(
-        *(uint64[:, ::1], int64[::1], readonly(uint64, 1), readonly(float32, 1)),
-        *(int64[::1], readonly(int64, 1), readonly(int32, 1), readonly(uint64, 1)),
-        *(readonly(float32, 2), int64, int64, int64),
-    )
-    config: Any = numba.config
-    chosen = config.CACHE_DIR
-    config.CACHE_DIR = chosen or str(cache_folder() / "numba")
-    try:
-        compiled: Collect = numba.njit(signature, nogil=True, cache=True)(_collect)
-    except (RuntimeError, OSError):  # no folder to cache in
-        compiled = numba.njit(signature, nogil=True)(_collect)
-    finally:
-        config.CACHE_DIR = chosen
-    return compiled
+_TYPES = signature(
+    "int64",
+    *("uint64[][]!", "int64[]!", "uint64[]", "float32[]"),
+    *("int64[]!", "int64[]", "int32[]", "uint64[]"),
+    *("float32[][]", "int64", "int64", "int64"),
+)
 
 
 def _collect(  # type: ignore[no-untyped-def]

@@ -128,7 +128,7 @@ class UserProfiles:
         if self.taste is None or not len(rows):
             return []
         it = self.dataset.interactions
-        of_items = _shares(self.dataset, self.category or "")[0][it.item_idx[rows]]
+        of_items = category_shares(self.dataset, self.category or "")[0][it.item_idx[rows]]
         weight = np.asarray(of_items.sum(axis=0)).ravel()
         total = of_items.T @ it.value[rows]
         share = self.taste[[user]].toarray().ravel()
@@ -180,10 +180,10 @@ def profile_users(dataset: Dataset, category: str | None = None) -> UserProfiles
         np.maximum.at(last, user, it.timestamp)
         days = (last - it.timestamp.max(initial=0)) / SECONDS_PER_DAY
         traits["recency"] = np.where(some, days, np.nan)
-    category = _category(dataset) if category is None else category
+    category = category_column(dataset) if category is None else category
     if category is None:
         return UserProfiles(dataset, counts, traits, None, (), None)
-    shares, names = _shares(dataset, category)
+    shares, names = category_shares(dataset, category)
     sums = it.csr("ones") @ shares
     return UserProfiles(dataset, counts, traits, _rows_to_one(sums), names, category)
 
@@ -227,7 +227,8 @@ def _without_profiles(features: Features | None) -> Features | None:
     return Features(features.matrix[:, kept], tuple(features.names[at] for at in kept))
 
 
-def _category(dataset: Dataset) -> str | None:
+def category_column(dataset: Dataset) -> str | None:
+    """Return the first item column that holds lists of categories, else categories, if any."""
     kinds = guess(dataset.item_columns)
     for kind in ("multi_hot", "one_hot"):
         for name in kinds:
@@ -236,8 +237,11 @@ def _category(dataset: Dataset) -> str | None:
     return None
 
 
-def _shares(dataset: Dataset, category: str) -> tuple[Sparse, tuple[str, ...]]:
-    """Each item's categories, csr (n_items, n_categories) with rows that add to 1; their names."""
+def category_shares(dataset: Dataset, category: str) -> tuple[Sparse, tuple[str, ...]]:
+    """Return each item's categories, csr (n_items, n_categories), and their names.
+
+    Rows add to 1, or are empty.
+    """
     if category not in dataset.item_columns:
         near = did_you_mean(category, dataset.item_columns) or "; it says nothing of its items"
         raise DataError(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from recexp.arrays import AnyArray
-from recexp.data.sql import PASSWORD
+from recexp.data.address import failure, masked, sql_address, sql_engine, sql_errors
 from recexp.errors import StorageError
 from recexp.writeback.batches import Job
 
@@ -21,24 +20,10 @@ class SqlSink:
     """
 
     def __init__(self, url: str, table: str = "recommendations") -> None:
-        import sqlalchemy
-        from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-
-        try:
-            address = _address(url)
-            self._engine = sqlalchemy.create_engine(address)
-        except (ArgumentError, NoSuchModuleError):
-            raise StorageError(
-                "--output is no SQLAlchemy URL that is understood here; it is like "
-                "sqlite:///recs.db or postgresql://user@host/database"
-            ) from None  # whose message may show a password
-        except ImportError as error:
-            raise StorageError(
-                f"--output needs the driver '{error.name}', which is not installed: install it, "
-                "or name another in the URL, such as postgresql+psycopg://"
-            ) from error
+        self._address = sql_address(url, "--output")
+        self._engine = sql_engine(self._address, "--output")
         self.table = table
-        self.where = f"{address.render_as_string(hide_password=True)}, table {table}"
+        self.where = f"{masked(self._address)}, table {table}"
 
     def begin(self, job: Job, *, replace: bool) -> set[int]:
         import sqlalchemy as sa
@@ -112,30 +97,10 @@ class SqlSink:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        from sqlalchemy.exc import SQLAlchemyError
-
         try:
             yield
-        except SQLAlchemyError as error:
-            reason = _first(getattr(error, "orig", None) or error)
+        except sql_errors() as error:
+            told = failure(self._address, error, f"cannot take rows into table {self.table}")
             raise StorageError(
-                f"{self.where} cannot be written ({reason}); what was written so far is kept: "
-                "start again to continue"
+                f"{told}; what was written so far is kept: start again to continue"
             ) from None
-
-
-def _address(url: str) -> Any:
-    """The parsed URL, with the password that a source in a database would get."""
-    import sqlalchemy
-
-    address = sqlalchemy.make_url(url)
-    if address.drivername in ("postgres", "postgresql"):
-        address = address.set(drivername="postgresql+psycopg")
-    asks = address.host is not None and address.password in (None, "***")
-    if asks and (password := os.environ.get(PASSWORD)):
-        address = address.set(password=password)
-    return address
-
-
-def _first(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]

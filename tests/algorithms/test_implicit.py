@@ -12,7 +12,8 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from recexp.algorithms.base import Source, deterministic
-from recexp.algorithms.implicit import ALS, BPR
+from recexp.algorithms.bpr import BPR
+from recexp.algorithms.implicit import ALS
 from recexp.data.dataset import Dataset
 from recexp.data.ids import IdMap
 from recexp.errors import ConfigError, DataError
@@ -185,7 +186,7 @@ def test_bpr_epoch_by_epoch_is_the_librarys(synthetic: Dataset, positives: Any) 
         8, iterations=5, num_threads=1, random_state=3
     )
     library.fit(positives, show_progress=False)
-    model = BPR(8, 5, seed=3)
+    model = BPR(8, 5, learning_rate=0.01, regularization=0.01, popularity_correction=0, seed=3)
     norms = [float(np.abs(model.item_factors_).sum()) for _ in model.fit_epochs(synthetic)]
     assert len(set(norms)) == 5
     trained = np.diff(positives.indptr) > 0
@@ -205,11 +206,46 @@ def test_bpr_is_the_librarys(synthetic: Dataset, positives: Any) -> None:
         8, learning_rate=0.05, regularization=0.02, iterations=5, num_threads=1, random_state=3
     )
     library.fit(positives, show_progress=False)
-    model = BPR(8, 5, learning_rate=0.05, regularization=0.02, seed=3).fit(synthetic)
+    model = BPR(
+        8, 5, learning_rate=0.05, regularization=0.02, popularity_correction=0.0, seed=3
+    ).fit(synthetic)
     sold = synthetic.positives().item_counts() > 0
     expected = library.user_factors[:9] @ library.item_factors.T
     scores = model.score(np.arange(9, dtype=np.int32))
     np.testing.assert_allclose(scores[:, sold], expected[:, sold], atol=1e-5)
+
+
+def test_bpr_gives_back_the_popularity_that_its_negatives_take(synthetic: Dataset) -> None:
+    plain = BPR(8, 5, popularity_correction=0.0).fit(synthetic)
+    users = np.arange(9, dtype=np.int32)
+    counts = synthetic.positives().item_counts()
+    log = np.log(np.where(counts > 0, counts, 1))
+    half = BPR(8, 5, popularity_correction=0.5).fit(synthetic).score(users)
+    np.testing.assert_allclose(half - plain.score(users), 0.5 * np.tile(log, (9, 1)), atol=1e-5)
+
+
+def test_bpr_learns_that_an_item_is_popular_only_with_the_correction() -> None:
+    rng = np.random.default_rng(0)
+    n_users, n_items = 2_000, 60
+    users, items = (rng.random((n_users, n_items)) < np.geomspace(0.2, 0.01, n_items)).nonzero()
+    ids = IdMap(range(n_users)), IdMap(range(n_items))
+    chance = Dataset.from_indices("chance", ids[0], users, ids[1], items)
+    everyone = np.arange(n_users, dtype=np.int32)
+    for correction in (0.0, 1.0):
+        model = BPR(4, 60, popularity_correction=correction).fit(chance)
+        scores = model.score(everyone).mean(axis=0)
+        slope = np.polyfit(np.log(chance.interactions.item_counts()), scores, 1)[0]
+        assert slope == pytest.approx(correction, abs=0.1)
+
+
+def test_bpr_compares_items_by_their_factors_and_not_by_their_popularity(
+    synthetic: Dataset,
+) -> None:
+    model = BPR(8, 5).fit(synthetic)
+    vectors = model.item_factors_[:, :-1].astype(float)
+    lengths = np.linalg.norm(vectors, axis=1)
+    expected = vectors[3] @ vectors.T / (lengths[3] * np.where(lengths > 0, lengths, 1))
+    np.testing.assert_allclose(model.similarities(np.array([3], np.int32))[0], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("model", [ALS(4, 2), BPR(4, 2)])
@@ -234,6 +270,7 @@ def test_what_was_not_trained_scores_zero(model: Any, synthetic: Dataset) -> Non
         (lambda: ALS(threads=0), r"algo.threads=0"),
         (lambda: BPR(learning_rate=0.0), r"algo.learning_rate=0.0"),
         (lambda: BPR(threads=0), r"algo.threads=0"),
+        (lambda: BPR(popularity_correction=-1.0), r"algo.popularity_correction=-1.0"),
     ],
 )
 def test_hyperparameters_out_of_range_are_refused(make: Any, message: str) -> None:

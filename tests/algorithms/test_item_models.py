@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from sklearn.linear_model import ElasticNet
 
-from recexp.algorithms import guards
 from recexp.algorithms.base import Source
 from recexp.algorithms.ease import EASE
 from recexp.algorithms.neighbors import ItemKNN, UserKNN
@@ -57,23 +56,6 @@ def similarities_of_rows(rows: Any, similarity: str, shrinkage: float) -> Any:
         found = weighted @ weighted.T / np.where(denominator > 0, denominator, 1)
     np.fill_diagonal(found, 0)
     return found
-
-
-def test_ease_is_the_closed_form(small: Dataset, ones: Any) -> None:
-    inverse = np.linalg.inv(ones.T @ ones + 50 * np.eye(ones.shape[1]))
-    weights = inverse / -np.diag(inverse)
-    np.fill_diagonal(weights, 0)
-    model = EASE(regularization=50.0)
-    np.testing.assert_allclose(everyone(model, small), ones @ weights, atol=1e-5)
-    np.testing.assert_allclose(model.weights_, weights, atol=1e-6)
-
-
-def test_ease_refuses_what_does_not_fit_into_memory(
-    small: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(guards, "_memory_bytes", lambda: 1000.0)
-    with pytest.raises(DataError, match=r"EASE needs .* weights between \d+ items; .*algo=itemknn"):
-        EASE().fit(small)
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "tfidf", "bm25"])
@@ -125,16 +107,23 @@ def test_rp3beta_walks_three_steps(small: Dataset, ones: Any) -> None:
     np.testing.assert_allclose(few.toarray().T.sum(1), keep_best(weights.T, 4).sum(1), rtol=1e-4)
 
 
-def test_slim_is_the_elastic_net_on_all_other_items(small: Dataset, ones: Any) -> None:
-    options: dict[str, Any] = {"fit_intercept": False, "positive": True, "tol": 1e-7}
-    model = SLIM(regularization=0.01, l1_ratio=0.3, max_iterations=5_000, tolerance=1e-7)
+@pytest.mark.parametrize(("regularization", "l1_ratio"), [(0.01, 0.3), (0.03, 0.99)])
+def test_slim_is_the_elastic_net_on_all_other_items(
+    regularization: float, l1_ratio: float, small: Dataset, ones: Any
+) -> None:
+    common = ones.T @ ones
+    unused = (common <= regularization * l1_ratio * len(ones)) & (common > 0)
+    assert unused.any() == (l1_ratio > 0.5)  # pairs whose penalty is more than they could gain
+    penalty: dict[str, Any] = {"l1_ratio": l1_ratio, "max_iter": 5_000, "tol": 1e-7}
+    options: dict[str, Any] = {"fit_intercept": False, "positive": True} | penalty
+    model = SLIM(regularization, l1_ratio, max_iterations=5_000, tolerance=1e-7)
     weights = model.fit(small).weights_.toarray()
     assert (np.diag(weights) == 0).all()
+    assert weights.any()
     for item in range(0, ones.shape[1], 7):
         others = ones.copy()
         others[:, item] = 0
-        exact = ElasticNet(alpha=0.01, l1_ratio=0.3, max_iter=5_000, **options)
-        expected = exact.fit(others, ones[:, item]).coef_
+        expected = ElasticNet(alpha=regularization, **options).fit(others, ones[:, item]).coef_
         np.testing.assert_allclose(weights[:, item], expected, atol=1e-4)
 
 
@@ -217,7 +206,7 @@ def test_normalized_and_centered_similarities_are_as_written(small: Dataset, one
 
 
 def test_slim_keeps_the_largest_weights_of_each_item(small: Dataset) -> None:
-    options = {"regularization": 0.01, "l1_ratio": 0.01}
+    options: dict[str, Any] = {"regularization": 0.01, "l1_ratio": 0.01}
     whole = SLIM(**options).fit(small).weights_.toarray()
     some = SLIM(**options, n_neighbors=3).fit(small).weights_.toarray()
     assert (np.count_nonzero(whole, axis=0) > 3).any()

@@ -66,3 +66,9 @@ def test_an_id_map_has_each_id_once() -> None:
 
 def test_a_subset_is_numbered_anew() -> None:
     assert list(IdMap(["a", "b", "c"]).subset(np.array([2, 0])).ids) == ["c", "a"]
+
+
+def test_a_number_that_no_id_can_be_stays_a_text() -> None:
+    for text in ("9" * 21, "9" * 5_000, "-" + "9" * 20, "", "-", "--7", "٧"):
+        assert IdMap([7]).parse([text]) == [text]
+    assert IdMap([7]).parse([str(-(2**63))]) == [-(2**63)]

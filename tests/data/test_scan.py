@@ -13,9 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recexp.data import scan
-from recexp.data.rows import LONG, QUOTES, Dialect, parse_row
-from recexp.data.scan_kernel import MAX_ROW
+from recexp.data.readers import load_csv
+from recexp.data.rows import LONG, MAX_ROW, QUOTES, Dialect, parse_row
+from recexp.data.scan_blocks import Workers, segments_of
+from recexp.data.scan_compiled import CompiledCoder
+from recexp.data.scan_plain import PlainCoder
+from recexp.data.segments import SHOWN, Coder, Layout
 from recexp.data.text import TextFile
+from recexp.data.timestamps import TEXT
 
 COMMA = Dialect(b",")
 ROLES = {"user": 0, "item": 1, "timestamp": 2}
@@ -31,24 +36,24 @@ class Blocks:
         return iter(self._blocks)
 
 
-def told(coder: scan.Coder, *blocks: bytes) -> list[Any]:
+def told(coder: Coder, *blocks: bytes) -> list[Any]:
     """Rows as [line, user, item, form, moment], what is bad, and the number of lines."""
     rows: list[Any] = []
     bad: list[Any] = []
     line = 1
     file: Any = Blocks(*blocks)
     with ThreadPoolExecutor(1) as pool:
-        workers = scan.Workers([coder], pool)
-        for segment in scan.segments_of(file, coder.layout, workers):
-            distinct = {role: one.distinct() for role, one in coder.coders.items()}
+        workers = Workers([coder], pool)
+        for segment in segments_of(file, coder.layout, workers):
             gaps = [(0, 0), *segment.gaps]
+            texts = [coder.coders[role].decode(codes) for role, codes in segment.codes.items()]
             for row in range(segment.n_rows):
                 at, below = next(gap for gap in reversed(gaps) if gap[0] <= row)
-                texts = [distinct[role][codes[row]] for role, codes in segment.codes.items()]
-                rows.append([line + below + row - at, *texts])
+                rows.append([line + below + row - at, *(column[row] for column in texts)])
                 if segment.forms is not None and segment.values is not None:
-                    form, value = int(segment.forms[row]), int(segment.values[row])
-                    rows[-1] += [form, distinct["timestamp"][value] if form == 0 else value]
+                    form, moment = int(segment.forms[row]), segment.values[row : row + 1]
+                    decode = coder.coders["timestamp"].decode
+                    rows[-1] += [form, *(decode(moment) if form == TEXT else moment.tolist())]
             bad += [(line + below, reason, text) for below, reason, text in segment.bad]
             line += segment.n_lines
     return [rows, bad, line]
@@ -56,12 +61,12 @@ def told(coder: scan.Coder, *blocks: bytes) -> list[Any]:
 
 def layout(
     dialect: Dialect = COMMA, positions: dict[str, int] | None = None, n_fields: int = 3
-) -> scan.Layout:
-    return scan.Layout(dialect, positions or ROLES, n_fields, False)
+) -> Layout:
+    return Layout(dialect, positions or ROLES, n_fields, False)
 
 
-@pytest.mark.parametrize("engine", [scan.PlainCoder, scan.CompiledCoder])
-def test_rows_keep_their_lines_whatever_lies_between(engine: type[scan.Coder]) -> None:
+@pytest.mark.parametrize("engine", [PlainCoder, CompiledCoder])
+def test_rows_keep_their_lines_whatever_lies_between(engine: type[Coder]) -> None:
     text = b'a,x,5\n\n\r\n"b\nb",y,6\nc,z\n"d""",w,2020-01-02\r"e,v,7\nf,u,noon'
     rows, bad, lines = told(engine(layout()), text)
     assert rows == [
@@ -74,42 +79,43 @@ def test_rows_keep_their_lines_whatever_lies_between(engine: type[scan.Coder]) -
     assert lines == 10
 
 
-@pytest.mark.parametrize("engine", [scan.PlainCoder, scan.CompiledCoder])
-def test_a_stray_quote_costs_its_line_and_no_other(engine: type[scan.Coder]) -> None:
+@pytest.mark.parametrize("engine", [PlainCoder, CompiledCoder])
+def test_a_stray_quote_costs_its_line_and_no_other(engine: type[Coder]) -> None:
     text = b'a,"x,1\nb,y,2\nc,z,3\n'
     rows, bad, _ = told(engine(layout()), text)
     assert [row[1] for row in rows] == [b"b", b"c"]
     assert bad == [(1, QUOTES, 'a,"x,1')]
 
 
-@pytest.mark.parametrize("engine", [scan.PlainCoder, scan.CompiledCoder])
-def test_without_quoting_a_quote_is_a_character(engine: type[scan.Coder]) -> None:
+@pytest.mark.parametrize("engine", [PlainCoder, CompiledCoder])
+def test_without_quoting_a_quote_is_a_character(engine: type[Coder]) -> None:
     rows, bad, _ = told(engine(layout(Dialect(b"::", b""))), b'"a::x"::1\nb:c::"y::2\n')
     assert [row[1:3] for row in rows] == [[b'"a', b'x"'], [b"b:c", b'"y']]
     assert bad == []
 
 
-@pytest.mark.parametrize("engine", [scan.PlainCoder, scan.CompiledCoder])
-def test_a_line_without_end_costs_one_row_and_little_memory(engine: type[scan.Coder]) -> None:
+@pytest.mark.parametrize("engine", [PlainCoder, CompiledCoder])
+def test_a_line_without_end_costs_one_row_and_little_memory(engine: type[Coder]) -> None:
     long = b"x" * (MAX_ROW // 2)
     blocks = [b"a,x,1\nb,", *[long] * 7, b",2\nc,z,3\n"]
     rows, bad, lines = told(engine(layout()), *blocks)
     assert [row[:2] for row in rows] == [[1, b"a"], [3, b"c"]]
     assert [(line, reason) for line, reason, _ in bad] == [(2, LONG)]
-    assert len(bad[0][2]) <= scan.SHOWN
+    assert len(bad[0][2]) <= SHOWN
     assert lines == 4
 
 
 def test_many_ids_make_the_tables_grow() -> None:
-    coder = scan.CompiledCoder(layout(positions={"user": 0, "item": 1}, n_fields=2))
+    coder = CompiledCoder(layout(positions={"user": 0, "item": 1}, n_fields=2))
     ids = [f"user-{i:x}-{'u' * (i % 50)}".encode() for i in range(120_000)]
     text = b"".join(b"%s,%d\n" % (id_, 3 * i) for i, id_ in enumerate(ids))
     (segment,), used = coder.segments(text, True)
     assert used == len(text)
-    assert coder.coders["user"].distinct() == ids
-    assert segment.codes["user"].tolist() == list(range(120_000))
-    again, _ = coder.segments(text[::-1][: text[::-1].rindex(b"\n")][::-1][1:], True)
-    assert again[0].codes["item"].tolist()[:3] == [1, 2, 3]
+    assert coder.coders["user"].decode(segment.codes["user"]) == ids
+    assert len(set(segment.codes["user"].tolist())) == len(ids)
+    (again,), _ = coder.segments(text[text.index(b"\n") + 1 :], True)
+    assert again.codes["user"].tolist() == segment.codes["user"].tolist()[1:]
+    assert again.codes["item"].tolist()[:3] == [3, 6, 9]
 
 
 def test_files_are_scanned_alike_by_one_thread_or_several(
@@ -138,11 +144,28 @@ def test_files_are_scanned_alike_by_one_thread_or_several(
     assert found[0][0]["user"][49_999] == b"quoted\nid"
 
 
-TEXT = st.lists(
+def test_without_numba_all_is_read_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    draw = random.Random(1)
+    path = tmp_path / "x.csv"
+    rows = [f"{draw.randrange(99):03},i{draw.randrange(50)},{10**9 + i}\n" for i in range(5_000)]
+    path.write_text("user,item,timestamp\n" + "".join(rows))
+    monkeypatch.setattr(scan, "SMALL", 0)
+    monkeypatch.setattr("recexp.data.order.COMPILED", 0)
+    expected = load_csv(str(path), snapshot="off")
+    for module in ("scan", "order"):
+        monkeypatch.setattr(f"recexp.data.{module}.available", lambda: False)
+    assert load_csv(str(path), snapshot="off").fingerprint == expected.fingerprint
+    assert "numba is not installed" in caplog.text
+
+
+CONTENT = st.lists(
     st.sampled_from(
         [
             *(b",", b'"', b'""', b"\n", b"\r", b"\r\n", b"a", b"7", b"007", b"-1", b"\xff", b"::"),
             *(b"2020-02-29", b"2020-01-01T10:20:30.5+02:00", b"1577836800", b"b c", b"a,b,1\n"),
+            *(b"0", b"999999", b"1000000", b"999999999999999999", b"9" * 19, b"8" * 19),
         ]
     ),
     max_size=25,
@@ -151,23 +174,23 @@ DIALECTS = [(delimiter, quote) for delimiter in (b",", b"::") for quote in (b"",
 
 
 @settings(max_examples=400, derandomize=True, deadline=None)
-@given(TEXT, st.sampled_from(DIALECTS), st.lists(st.integers(0, 80), max_size=3))
+@given(CONTENT, st.sampled_from(DIALECTS), st.lists(st.integers(0, 80), max_size=3))
 def test_both_engines_find_the_same_in_any_text_cut_anywhere(
     content: bytes, dialect: tuple[bytes, bytes], cuts: list[int]
 ) -> None:
     one = layout(Dialect(*dialect))
     ends = sorted({*(cut for cut in cuts if cut < len(content)), len(content)})
     blocks = [content[a:b] for a, b in zip([0, *ends], ends, strict=False) if b > a]
-    assert told(_compiled(dialect), *blocks) == told(scan.PlainCoder(one), content)
+    assert told(_compiled(dialect), *blocks) == told(PlainCoder(one), content)
 
 
-_MADE: dict[tuple[bytes, bytes], scan.CompiledCoder] = {}
+_MADE: dict[tuple[bytes, bytes], CompiledCoder] = {}
 
 
-def _compiled(dialect: tuple[bytes, bytes]) -> scan.CompiledCoder:
+def _compiled(dialect: tuple[bytes, bytes]) -> CompiledCoder:
     """An engine a dialect: making one takes milliseconds."""
     if dialect not in _MADE:
-        _MADE[dialect] = scan.CompiledCoder(layout(Dialect(*dialect)))
+        _MADE[dialect] = CompiledCoder(layout(Dialect(*dialect)))
     return _MADE[dialect]
 
 

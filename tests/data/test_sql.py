@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from recexp.data.address import PASSWORD
 from recexp.data.dataset import Dataset
 from recexp.data.readers import load_csv
-from recexp.data.sql import PASSWORD, load_sql
+from recexp.data.sql import load_sql
 from recexp.errors import ConfigError, DataError
 
 SERVER = os.environ.get("RECEXP_TEST_POSTGRES_URL", "")
@@ -65,7 +66,21 @@ def test_a_table_becomes_a_dataset(sqlite: Make) -> None:
     assert facts["columns_guessed"] == ["user", "rating", "timestamp"]
     assert facts["statement"].startswith("SELECT ratings.user_id")
     assert facts["sha256"] == dataset.fingerprint
-    assert "ratings,4,rating not a number" in Path(facts["rejected_file"]).read_text()
+    assert Path(facts["rejected_file"]).read_text().splitlines()[1:] == [
+        'ratings,4,rating not a number,"007,1,,2020-01-03"'
+    ]
+
+
+def test_a_rejected_row_shows_what_the_database_has(sqlite: Make) -> None:
+    rows = [(f"u{n}", 1, n + 0.5, None) for n in range(9)]
+    url = sqlite(rows=[*rows, (None, 1, 2.0, None), ("a", None, 2.25, None), ("b", 1, "n/a", None)])
+    choice = {"user": "user_id", "item": "item id", "rating": "rating", "timestamp": ""}
+    facts = load_sql(url, "ratings", columns=choice).facts
+    assert Path(facts["rejected_file"]).read_text().splitlines()[1:] == [
+        'ratings,10,user missing,",1,2"',
+        'ratings,11,item missing,"a,,2.25"',
+        'ratings,12,rating not a number,"b,1,n/a"',
+    ]
 
 
 def test_a_database_and_a_file_of_the_same_rows_are_the_same_dataset(
@@ -106,7 +121,11 @@ def test_a_query_is_sent_as_it_stands(sqlite: Make) -> None:
         ({}, r"needs a table or a query"),
         ({"table": "a", "query": "b"}, r"needs a table or a query"),
         ({"query": "selec 1"}, r"shop.db refused the query \(near \"selec\": syntax error\)"),
-        ({"query": "delete from products"}, r"gives no rows; expected a SELECT"),
+        ({"query": "delete from products"}, r"refused the query \(attempt to write a readonly"),
+        ({"query": "drop table products"}, r"refused the query \(attempt to write a readonly"),
+        ({"query": "select 1 as a; drop table products"}, "one statement at a time"),
+        ({"query": "pragma query_only"}, "no column for the user"),
+        ({"query": "begin"}, r"gives no rows; expected a SELECT"),
         ({"query": "select * from products"}, r"no column for the user \(found: sku, title"),
         ({"query": "select 1 as user_id, 2 as item_id where 0"}, "has no rows"),
         ({"table": "products", "items": {"tabel": "x"}}, "did you mean 'table'"),
@@ -223,6 +242,8 @@ def test_postgresql_is_only_read(postgres: Callable[[str, list[Any]], str]) -> N
     table = postgres("user_id int, item_id int", [(1, 2)])
     with pytest.raises(DataError, match="refused the query"):
         load_sql(SERVER, query=f'delete from "{table}" returning user_id, item_id')
+    with pytest.raises(DataError, match="refused the query"):
+        load_sql(SERVER, query=f'select 1; commit; drop table "{table}"')
     assert len(load_sql(SERVER, table).interactions) == 1
 
 

@@ -7,10 +7,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -402,17 +400,6 @@ def test_small_problems_do_not_import_numba() -> None:
         "assert 'numba' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
-
-
-@pytest.mark.slow
-def test_machine_code_is_kept_in_the_cache_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RECEXP_CACHE", str(tmp_path))
-    before = numba.config.CACHE_DIR
-    kernel.compiled_collect.__wrapped__()
-    assert list(tmp_path.rglob("*.nbc"))
-    assert before == numba.config.CACHE_DIR
 
 
 @pytest.mark.slow

@@ -9,9 +9,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from recexp.algorithms.compiled import compiled
 from recexp.algorithms.guards import blocks
 from recexp.arrays import AnyArray, BoolArray, Float32Array, FloatArray, IdxArray, IntArray
+from recexp.data.compiled import compiled, signature
 
 COMPILED_FROM = 1 << 27
 """Neighbors looked at for all means, from which the time that numba takes to load is won back."""
@@ -159,7 +159,7 @@ class Neighborhoods:
         if len(self.known) * len(self.neighbors) < COMPILED_FROM:
             return False
         try:
-            compiled(_nearest_first, *_TYPES)
+            compiled(_nearest_first, _TYPES)
         except ImportError:  # numba lags behind new versions of Python and NumPy
             return False
         return True
@@ -180,7 +180,7 @@ class Neighborhoods:
         offered = csr_array((self.residuals, self.neighbors, self.starts), shape=shape)
         by_neighbor = offered[y].T.tocsr()
         found = np.empty((len(rows), len(y)))
-        compiled(_nearest_first, *_TYPES)(
+        compiled(_nearest_first, _TYPES)(
             self.similarities[positions],
             self._nearest_neighbors(positions),
             by_neighbor.indptr.astype(np.int64),
@@ -254,7 +254,7 @@ def grouped(keys: AnyArray) -> IntArray:
     return np.argsort(narrow, kind="stable")
 
 
-_TYPES = (
+_TYPES = signature(
     "void",
     *("float64[][]", "uint32[][]", "int64[]", "uint32[]", "float64[]"),
     *("int64", "int64", "float64[][]!"),

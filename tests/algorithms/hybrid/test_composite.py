@@ -23,13 +23,13 @@ from recexp.algorithms.base import (
     check_needs,
     deterministic,
 )
+from recexp.algorithms.bpr import BPR
 from recexp.algorithms.ease import EASE
 from recexp.algorithms.hybrid.cascade import Cascade
 from recexp.algorithms.hybrid.rank_fusion import RankFusion
 from recexp.algorithms.hybrid.stacking import Stacking
 from recexp.algorithms.hybrid.switching import Switching
 from recexp.algorithms.hybrid.weighted import Weighted
-from recexp.algorithms.implicit import BPR
 from recexp.algorithms.neighbors import ItemKNN
 from recexp.algorithms.popularity import Popularity
 from recexp.algorithms.random import Random

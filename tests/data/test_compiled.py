@@ -9,9 +9,9 @@ import numba
 import numpy as np
 import pytest
 
-from recexp.algorithms.compiled import compiled
+from recexp.data.compiled import compiled, signature
 
-TYPES = ("void", "float32[]", "float32[]!")
+TYPES = signature("void", "float32[]", "float32[]!")
 
 
 def _double(values: Any, doubled: Any) -> None:
@@ -28,7 +28,7 @@ def test_the_machine_code_is_kept_where_it_can_be(
         folder.write_text("a file, so no folder can be made here")
     monkeypatch.setenv("RECEXP_CACHE", str(folder))
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-    kernel = compiled.__wrapped__(_double, *TYPES)
+    kernel = compiled.__wrapped__(_double, TYPES)
     values, doubled = np.arange(3, dtype=np.float32), np.empty(3, np.float32)
     values.flags.writeable = False
     kernel(values, doubled)
