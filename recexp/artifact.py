@@ -30,7 +30,7 @@ from recexp.fitted import FittedModel
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FittedModel", "load", "load_recommender", "save"]
+__all__ = ["FittedModel", "digest", "load", "load_recommender", "save"]
 
 _FORMAT = 3
 _READABLE = (2, 3)
@@ -99,6 +99,12 @@ def load(folder: Path, trusted: Sequence[str] = ()) -> FittedModel:
 def load_recommender(folder: Path, trusted: Sequence[str] = ()) -> Recommender:
     """Return the fitted recommender of a model folder alone, as `load` does."""
     return _restored(folder / "data", _checked(folder), trusted)
+
+
+def digest(folder: Path) -> str | None:
+    """Return the SHA-256 of a model folder, by its list of files; None where there is no model."""
+    manifest = folder / "data" / "manifest.json"
+    return _sha256(manifest) if manifest.is_file() else None
 
 
 def _checked(folder: Path) -> dict[str, Any]:

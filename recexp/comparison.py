@@ -172,7 +172,8 @@ def _seed_noise(table: Pairs, runs: Sequence[RunRecord]) -> list[str]:
     """How far the mean of one configuration moves with its seed, where there are several."""
     repeats: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
     for run, one in zip(runs, table.estimates, strict=True):
-        options = {k: v for k, v in run.params.items() if k.startswith(("algo", "positive_"))}
+        telling = ("algo", "positive_", "stream.")
+        options = {k: v for k, v in run.params.items() if k.startswith(telling)}
         by_seed = repeats.setdefault(tuple(sorted(options.items())), {})
         by_seed[run.params.get("seed", "")] = one.value
     return [
@@ -198,6 +199,10 @@ def _order(table: Pairs, runs: Sequence[RunRecord]) -> list[int]:
     )
 
 
+_TELLING = ("algo", "seed", "positive_threshold", "stream")
+"""The parameters that tell runs of one algorithm apart."""
+
+
 def label(runs: Sequence[RunRecord]) -> list[str]:
     """Return what tells each run from the others: its algorithm, and options where needed."""
     labels = []
@@ -207,8 +212,11 @@ def label(runs: Sequence[RunRecord]) -> list[str]:
         options = []
         for name in sorted({name for other in same for name in other.params}):
             values = {other.params.get(name) for other in same}
-            if len(values) > 1 and name.partition(".")[0] in ("algo", "seed", "positive_threshold"):
-                options.append(f"{name.removeprefix('algo.')}={_brief(run.params.get(name))}")
+            if len(values) > 1 and name.partition(".")[0] in _TELLING:
+                if name.startswith("stream.") and name not in run.params:
+                    continue  # not of its policy
+                key = name.removeprefix("algo.").removeprefix("stream.")
+                options.append(f"{key}={_brief(run.params.get(name))}")
         labels.append(" ".join([algo, *options[:3]]))
     return [
         text if labels.count(text) == 1 else f"{text} {run.run_id[:8]}"

@@ -117,10 +117,10 @@ def run_plan(plan: Plan) -> Result:
 
     with clock("load"):
         dataset = plan.load()
-    log.info("%s: %s", dataset.name, _sizes(dataset))
+    log.info("%s: %s", dataset.name, sizes(dataset))
     with clock("prepare"):
         dataset, steps = apply(dataset, plan.steps, derive(plan.seed, "preprocess"))
-        dataset = _with_threshold(dataset, plan)
+        dataset = with_threshold(dataset, plan)
     for step in steps:
         log.info("%s", step)
     recommender = plan.recommender()
@@ -170,14 +170,14 @@ def run_plan(plan: Plan) -> Result:
             validation=validation,
             sampled=measured.sampled,
             seconds=clock.seconds,
-            peak_mb=_peak_mb(),
+            peak_mb=peak_mb(),
             early_stopping=stopping,
         )
         metrics = headline(outcome)
         folder = write_files(output, plan, outcome, origin)
         metrics["model/size_mb"] = size_mb(folder / "model")
         with keeping(folder):
-            tracked.log(Record(metrics=metrics, tags=closing_tags(outcome), folder=folder))
+            tracked.log(Record(metrics=metrics, tags=closing_tags(outcome, folder), folder=folder))
             run_id = tracked.end("FINISHED")
     if run_id is not None:
         shutil.rmtree(folder)
@@ -305,13 +305,14 @@ def training_part(plan: Plan) -> Split:
     """
     assert plan.validate is not None
     dataset, _ = apply(plan.load(), plan.steps, derive(plan.seed, "preprocess"))
-    split = plan.split(_with_threshold(dataset, plan), derive(plan.seed, "split"))
+    split = plan.split(with_threshold(dataset, plan), derive(plan.seed, "split"))
     inner = _restrict(_carved(plan, split), plan.frame.users)
     _check_measurable(plan, inner)
     return inner
 
 
-def _with_threshold(dataset: Dataset, plan: Plan) -> Dataset:
+def with_threshold(dataset: Dataset, plan: Plan) -> Dataset:
+    """Return a dataset with the relevance threshold that the plan sets, if it sets one."""
     threshold = plan.frame.relevance_threshold
     if threshold is None or not dataset.explicit:
         return dataset
@@ -346,15 +347,16 @@ def _restrict(split: Split, users: str) -> Split:
     return replace(split, test=test)
 
 
-def _sizes(dataset: Dataset) -> str:
+def sizes(dataset: Dataset) -> str:
+    """Return how large a dataset is, in words."""
     return (
         f"{len(dataset.interactions):,} interactions of {dataset.n_users:,} users "
         f"with {dataset.n_items:,} items"
     )
 
 
-def _peak_mb() -> float:
-    """Peak resident memory of this process so far, in MB; 0 where the system does not say."""
+def peak_mb() -> float:
+    """Return the peak resident memory of this process in MB; 0 where the system does not say."""
     try:
         import resource
     except ImportError:

@@ -9,12 +9,12 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import recexp
-from recexp import build
+from recexp import artifact, build
 from recexp.algorithms.base import Recommender, deterministic, hyperparameters
 from recexp.data.dataset import Dataset
 from recexp.errors import StorageError, redacted
@@ -26,6 +26,7 @@ from recexp.reporting.files import write_run
 from recexp.reporting.outcome import Outcome
 from recexp.splits.base import Split
 from recexp.tracking.base import DatasetInput, Record, TrackedRun
+from recexp.tracking.store import MODEL_DIGEST
 
 _NOT_IDENTITY = (
     *("run_name", "experiment_name", "output_dir", "parent_run_id", "tracking", "plots"),
@@ -119,22 +120,35 @@ def opening(
     return Record(params={k: _text(v) for k, v in params.items()}, tags=tags, datasets=inputs)
 
 
-def closing_tags(outcome: Outcome) -> dict[str, str]:
-    if outcome.ratings is None:
-        return {}
-    return {"recexp.rating_source": outcome.ratings.rating_source}
+def closing_tags(outcome: Outcome, folder: Path) -> dict[str, str]:
+    """What is known of a run at its end, whose files are in `folder`."""
+    tags: dict[str, str] = {}
+    if outcome.ratings is not None:
+        tags["recexp.rating_source"] = outcome.ratings.rating_source
+    if model := artifact.digest(folder / "model"):
+        tags[MODEL_DIGEST] = model
+    return tags
 
 
 def write_files(output: Path, plan: Plan, outcome: Outcome, origin: Mapping[str, Any]) -> Path:
-    """Write the run's files into a new folder, which appears whole or not at all."""
-    plain = re.sub(r"[^\w.-]+", "_", plan.run_name)
+    """Write the run's files into a new folder of `output`, and return it."""
+
+    def write(folder: Path) -> None:
+        write_run(folder, outcome, _provenance_of(plan, outcome, origin))
+        if plan.frame.plots:
+            plots.write(folder / "plots", outcome)
+
+    return new_folder(output, plan.run_name, write)
+
+
+def new_folder(output: Path, name: str, write: Callable[[Path], None]) -> Path:
+    """Return a new folder that `write` fills; it appears whole or not at all."""
+    plain = re.sub(r"[^\w.-]+", "_", name)
     name = f"{plain}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{time.time_ns() % 10**6}"
     folder, partial = output / name, output / f".{name}"
     try:
         partial.mkdir(parents=True)
-        write_run(partial, outcome, _provenance_of(plan, outcome, origin))
-        if plan.frame.plots:
-            plots.write(partial / "plots", outcome)
+        write(partial)
         return partial.rename(folder)
     except OSError as error:
         raise StorageError(f"{folder} cannot be written ({error.strerror or error})") from error

@@ -172,6 +172,11 @@ class _Verifying:
 def _check_finished(run: RunRecord) -> None:
     if (kind := run.tags.get("recexp.kind")) is not None:
         raise ConfigError(f"run {run.key} is a {kind}; reproduce one of its runs")
+    if "stream.policy" in run.params:
+        raise ConfigError(
+            f"run {run.key} is a replay: run it again by `recexp replay` with the overrides in its "
+            "provenance.json, and see both by `recexp compare`"
+        )
     if run.key.status != "FINISHED":
         raise ConfigError(
             f"run {run.key} is {run.key.status}; only finished runs can be reproduced"

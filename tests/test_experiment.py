@@ -166,6 +166,16 @@ def test_another_seed_gives_another_split(store: Path) -> None:
     assert first.outcome.split.fingerprint != second.outcome.split.fingerprint
 
 
+def test_a_model_that_was_changed_with_its_list_of_files_is_refused(store: Path) -> None:
+    run_id = recexp.run(*SMALL).run_id
+    assert run_id is not None
+    manifest = artifacts(store, run_id) / "model" / "data" / "manifest.json"
+    assert recexp.load(run_id)
+    manifest.write_text(manifest.read_text().replace('"seed": 42', '"seed": 43'))
+    with pytest.raises(StorageError, match="was changed since the run recorded it"):
+        recexp.load(run_id)
+
+
 def test_the_saved_model_recommends_as_the_run_did(store: Path) -> None:
     result = recexp.run("algo=svd", "algo.epochs=3", *SMALL)
     assert result.run_id is not None

@@ -22,7 +22,9 @@ Get a dataset, profile it, or say what is wrong with it, before any experiment.
 
   fetch     download it into the cache (RECEXP_CACHE, else your platform's cache folder)
   check     what was read, rejected and repaired, what looks wrong, and what a run would do
-  describe  sizes, ratings, long tail, time, cold starts, what each split would leave"""
+  describe  sizes, ratings, long tail, time, cold starts, what each split would leave
+
+  export-events  the feedback of `recexp serve` as a dataset (see `export-events --help`)"""
 
 _EPILOG = """\
 DATASET is one of `recexp list dataset`; overrides are those of `recexp run`.
@@ -40,7 +42,11 @@ _FETCH_FACTS = ("source", "url", "homepage", "path", "sha256", "licence", "citat
 
 
 def main(argv: list[str]) -> int:
-    """Fetch, check or describe a dataset; return the exit code."""
+    """Fetch, check or describe a dataset, or export events; return the exit code."""
+    if argv[:1] == ["export-events"]:
+        from recexp.commands import export_events
+
+        return export_events.main(argv[1:])
     arguments = _parser().parse_intermixed_args(argv)
     log_to_stderr(quiet=arguments.quiet)
     if arguments.action != "describe" and (arguments.user or arguments.output):

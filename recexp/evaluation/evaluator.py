@@ -103,24 +103,24 @@ def evaluate(
         columns |= user_segments(train.interactions, users)
         columns |= {name: members[users] for name, members in split.user_segments.items()}
     columns["n_relevant"] = _spread(held.n_relevant, held.users, users, 0)
-    for name, values in _per_user(measures, judged, ranked):
+    for name, values in per_row(measures, judged, ranked):
         columns[name] = _spread(values, held.users, users, np.nan)
     if ratings is not None:
-        columns |= _error_sums(ratings, users, np.ones(len(ratings.truth), bool))
+        columns |= error_sums(ratings, users, np.ones(len(ratings.truth), bool))
     restricted = [m for m in measures if m.metric.kind in (Kind.RELEVANCE, Kind.SCORES)]
     for segment, items in of_items.items():
         part = judged.within(items)
-        for name, values in _per_user(restricted, part, ranked and ranked.within(items)):
+        for name, values in per_row(restricted, part, ranked and ranked.within(items)):
             columns[f"{segment}/{name}"] = _spread(values, part.users, users, np.nan)
         if ratings is not None:
-            sums = _error_sums(ratings, users, items[ratings.item_idx])
+            sums = error_sums(ratings, users, items[ratings.item_idx])
             columns |= {f"{segment}/{name}": values for name, values in sums.items()}
 
     table = summarize(columns, seed=seed, n_resamples=n_resamples)
     whole = [estimate for estimate in table if not estimate.segment]
     parts = [estimate for estimate in table if estimate.segment]
     facts = _facts(lists, judged, ratings)
-    return Evaluation(columns, (*whole, *_list_sets(measures, judged), *parts), facts)
+    return Evaluation(columns, (*whole, *list_sets(measures, judged), *parts), facts)
 
 
 def _check(
@@ -149,8 +149,8 @@ def _check(
             )
 
 
-def _per_user(
-    measures: Sequence[Measure], judged: Judged, ranked: Ranked | None
+def per_row(
+    measures: Sequence[Measure], judged: Judged, ranked: Ranked | None = None
 ) -> Iterator[tuple[str, FloatArray]]:
     """Yield the MLflow name and the values, float64 (n,), of every per-user measure."""
     n = len(judged.users)
@@ -169,7 +169,7 @@ def _per_user(
         yield mlflow_name(measure.name), values
 
 
-def _list_sets(measures: Sequence[Measure], judged: Judged) -> Iterator[Estimate]:
+def list_sets(measures: Sequence[Measure], judged: Judged) -> Iterator[Estimate]:
     """Yield the estimates of the metrics of all lists together; they have no interval."""
     for measure in measures:
         if measure.metric.kind is Kind.LISTS and measure.cutoff is not None:
@@ -177,7 +177,7 @@ def _list_sets(measures: Sequence[Measure], judged: Judged) -> Iterator[Estimate
             yield Estimate(measure.name, "", value, np.nan, np.nan, len(judged.users))
 
 
-def _error_sums(ratings: RatedPairs, users: IdxArray, kept: BoolArray) -> dict[str, AnyArray]:
+def error_sums(ratings: RatedPairs, users: IdxArray, kept: BoolArray) -> dict[str, AnyArray]:
     """The count of each user's rated pairs at `kept`, and the sums of their errors."""
     row = np.searchsorted(users, ratings.user_idx[kept])
     error = (ratings.prediction - ratings.truth)[kept]

@@ -12,7 +12,9 @@ import numpy as np
 
 from recexp import artifact
 from recexp.algorithms.base import HasState
+from recexp.arrays import AnyArray
 from recexp.data.arrow import arrow_ids, write_parquet
+from recexp.data.ids import IdMap
 from recexp.early_stopping import Curve
 from recexp.errors import StorageError
 from recexp.evaluation.summary import Estimate
@@ -22,14 +24,14 @@ from recexp.reporting.outcome import Outcome
 
 def write_run(folder: Path, outcome: Outcome, provenance: Mapping[str, Any]) -> None:
     """Write all files of a run but its plots into an empty folder."""
-    _write_yaml(folder / "config.yaml", outcome.config)
-    _write_json(folder / "provenance.json", provenance)
-    _write_json(folder / "split_audit.json", outcome.audit.facts)
-    _write_json(folder / "data_profile.json", profile(outcome.dataset))
-    _write_metrics(folder / "metrics.csv", outcome)
+    write_yaml(folder / "config.yaml", outcome.config)
+    write_json(folder / "provenance.json", provenance)
+    write_json(folder / "split_audit.json", outcome.audit.facts)
+    write_json(folder / "data_profile.json", profile(outcome.dataset))
+    write_metrics(folder / "metrics.csv", estimates(outcome))
     if outcome.early_stopping is not None:
         _write_curve(folder / "early_stopping.csv", outcome.early_stopping)
-    _write_per_user(folder / "per_user.parquet", outcome)
+    write_per_user(folder / "per_user.parquet", outcome.dataset.users, outcome.evaluation.per_user)
     _write_recommendations(folder / "recommendations.parquet", outcome)
     if isinstance(outcome.recommender, HasState):
         candidates: Any = "train" if outcome.config["candidates"] == "train" else "all"
@@ -39,21 +41,24 @@ def write_run(folder: Path, outcome: Outcome, provenance: Mapping[str, Any]) -> 
         artifact.save(fitted, folder / "model")
 
 
-def _write_yaml(path: Path, values: Mapping[str, Any]) -> None:
+def write_yaml(path: Path, values: Mapping[str, Any]) -> None:
+    """Write plain values as YAML."""
     import yaml
 
     path.write_text(yaml.safe_dump(dict(values), sort_keys=False), encoding="utf-8")
 
 
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write plain values as JSON, what is none as text."""
     path.write_text(json.dumps(values, indent=1, default=str) + "\n", encoding="utf-8")
 
 
-def _write_metrics(path: Path, outcome: Outcome) -> None:
+def write_metrics(path: Path, estimates: Iterable[tuple[str, Estimate]]) -> None:
+    """Write estimates with their parts, as `read_estimates` reads them."""
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["part", "segment", "metric", "value", "ci_low", "ci_high", "n_users"])
-        for part, one in estimates(outcome):
+        for part, one in estimates:
             numbers = [one.value, one.ci_low, one.ci_high]
             cells = ["" if number != number else repr(number) for number in numbers]
             rows.writerow([part, one.segment, one.metric, *cells, one.n_users])
@@ -99,10 +104,11 @@ def estimates(outcome: Outcome) -> Iterator[tuple[str, Estimate]]:
             yield part, one
 
 
-def _write_per_user(path: Path, outcome: Outcome) -> None:
-    columns = dict(outcome.evaluation.per_user)
-    users = columns.pop("user_idx")
-    write_parquet(path, {"user_id": arrow_ids(outcome.dataset.users, users), **columns})
+def write_per_user(path: Path, users: IdMap, per_user: Mapping[str, AnyArray]) -> None:
+    """Write the columns of `Evaluation.per_user`, with ids for idx."""
+    columns = dict(per_user)
+    ids = arrow_ids(users, columns.pop("user_idx"))
+    write_parquet(path, {"user_id": ids, **columns})
 
 
 def _write_recommendations(path: Path, outcome: Outcome) -> None:

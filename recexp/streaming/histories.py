@@ -30,8 +30,8 @@ class _Since:
     """A user since training."""
 
     deeds: list[Deed] = field(default_factory=list)
-    met: set[int] = field(default_factory=set)
-    """The items of which something was learned."""
+    chosen: set[int] = field(default_factory=set)
+    """The items first chosen here: with a positive value."""
     first: int = 0
     last: int = 0
     """How many interactions there were, of all users, after the first and last of this one."""
@@ -67,12 +67,12 @@ class Histories:
     def take(self, event: Event) -> bool:
         """Add an event, which must be such as `meaning.check` lets pass.
 
-        Returns whether its user and item meet in it for the first time.
+        Returns whether the user chose the item, and for the first time: the value is positive.
         """
         user, item = int(self.users.add([event.user])[0]), int(self.items.add([event.item])[0])
         value = self.meaning.value(event)
         since = self._since.setdefault(user, _Since())
-        first = value is not None and not self._met(user, item, since)
+        chosen = value is not None and self._positive(value) and not self._chose(user, item, since)
         since.deeds.append(Deed(item, event.kind, value, event.timestamp))
         self.n_events += 1
         if value is not None:
@@ -80,10 +80,11 @@ class Histories:
             self._item_idx.append(item)
             self._values.append(value)
             self._times.append(event.timestamp)
-            since.met.add(item)
+            if chosen:
+                since.chosen.add(item)
             since.last = self.n_new
             since.first = since.first or since.last
-        return first
+        return chosen
 
     def see(self, user: Any, item: Any) -> tuple[int, int]:
         """Note that a user has met an item, by their ids, and nothing else; return their idx.
@@ -207,9 +208,15 @@ class Histories:
         )
         return everybody.with_interactions(interactions)
 
-    def _met(self, user: int, item: int, since: _Since) -> bool:
-        rows = self.trained(user)
-        return item in since.met or item in self.train.interactions.item_idx[rows]
+    def _positive(self, value: float) -> bool:
+        threshold = self.train.relevance_threshold if self.train.explicit else None
+        return threshold is None or bool(value >= np.float32(threshold))
+
+    def _chose(self, user: int, item: int, since: _Since) -> bool:
+        if item in since.chosen:
+            return True
+        rows, whole = self.trained(user), self.train.interactions
+        return any(map(self._positive, whole.value[rows][whole.item_idx[rows] == item]))
 
 
 def history(items: AnyArray, values: AnyArray, n_items: int, *, explicit: bool) -> Sparse:

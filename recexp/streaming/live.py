@@ -87,16 +87,12 @@ class LiveModel:
 
     def take(self, events: Iterable[Event]) -> None:
         """Take events, checked before (`histories.meaning.check`), in the order they came."""
-        threshold = self.model.train.relevance_threshold
         for event in events:
-            first = self.histories.take(event)
-            value = self.histories.meaning.value(event)
-            if value is None:
-                continue
+            chosen = self.histories.take(event)
             item = int(self.histories.items.to_idx([event.item])[0])
-            if item < len(self._trained):
+            if item < len(self._trained) and self.histories.meaning.value(event) is not None:
                 self._trained[item] = True
-            if first and (threshold is None or value >= threshold):
+            if chosen:
                 self._popularity.add(item)
 
     @property

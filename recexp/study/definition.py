@@ -17,7 +17,7 @@ Rows = list[list[str]]
 
 @dataclass(frozen=True)
 class Step:
-    """One command of a study: `run` (a run or a sweep) or `tune`, with its overrides."""
+    """One command of a study: `run` (a run or a sweep), `tune` or `replay`, with its overrides."""
 
     command: str
     overrides: tuple[str, ...]
@@ -49,6 +49,7 @@ class Study:
     tables: Callable[[Any], Mapping[str, Rows]] | None
 
 
+_COMMANDS = ("run", "tune", "replay")
 _KEYS = ("question", "experiment", "metric", "segments", "steps", "short")
 
 
@@ -96,8 +97,11 @@ def read_study(folder: Path, *, short: bool = False) -> Study:
 
 
 def _step(node: Any, path: Path) -> Step:
-    if not isinstance(node, Mapping) or len(node) != 1 or not {"run", "tune"} & set(node):
-        raise ConfigError(f"{path}: step {node}: expected 'run: OVERRIDES' or 'tune: OVERRIDES'")
+    if not isinstance(node, Mapping) or len(node) != 1 or not set(_COMMANDS) & set(node):
+        raise ConfigError(
+            f"{path}: step {node}: expected 'run: OVERRIDES' or 'tune: OVERRIDES' or "
+            "'replay: OVERRIDES'"
+        )
     (command, text), *_ = node.items()
     overrides = tuple(shlex.split(str(text)))
     for one in overrides:

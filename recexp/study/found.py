@@ -16,7 +16,10 @@ from recexp.evaluation.saved import read_per_user
 from recexp.study.definition import Rows
 from recexp.tracking.records import RunReader, RunRecord
 
-_VARIED = ("dataset", "split", "algo", "seed")
+_VARIED = (
+    *("dataset", "split", "algo", "stream.policy", "stream.update_every", "stream.refit_every"),
+    *("stream.delay", "seed"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,7 @@ class Found:
 
     Attributes:
         metric: which the tables show; `segments` of users beside the whole.
-        runs: of its `run` steps, in their order; `tuned` of its `tune` steps.
+        runs: of its `run` and `replay` steps, in their order; `tuned` of its `tune` steps.
     """
 
     metric: str
@@ -74,13 +77,14 @@ class Found:
         varied = [
             key for key in _VARIED if len({run.params.get(key) for run in self.runs}) > 1
         ] or ["algo"]
-        rows = [[*varied, self.metric, *(one.replace("_", " ") for one in self.segments), "rmse"]]
+        names = [key.removeprefix("stream.") for key in varied]
+        rows = [[*names, self.metric, *(one.replace("_", " ") for one in self.segments), "rmse"]]
         for run in self.runs:
             cells = [self._cell(run, segment) for segment in ("", *self.segments)]
             rmse = run.metrics.get("rmse", math.nan)
             mark = " (c)" if run.tags.get("recexp.rating_source") == "calibrated" else ""
             cells.append("–" if math.isnan(rmse) else f"{rmse:.3f}{mark}")
-            rows.append([*(run.params.get(key, "?") for key in varied), *cells])
+            rows.append([*(run.params.get(key, "–") for key in varied), *cells])
         return rows
 
     def _cell(self, run: RunRecord, segment: str) -> str:

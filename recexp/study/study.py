@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from recexp.config import sweep_values
-from recexp.errors import ConfigError, StorageError
+from recexp.errors import ConfigError, RecexpError, StorageError
 from recexp.lifecycle import alone
 from recexp.page import report
 from recexp.recording import ending
+from recexp.replay.run import replay_once
 from recexp.study.definition import Rows, Study
 from recexp.study.found import Found, Tuned
 from recexp.sweep import run_sweep
@@ -101,6 +102,13 @@ def _steps(study: Study) -> tuple[Found, tuple[str, ...]]:
             summary = run_sweep([*step.overrides, *own, "resume=true"])
             ids += [job.run_id for job in summary.jobs if job.run_id is not None]
             failed += [f"{' '.join(j.overrides)}: {j.error}" for j in summary.jobs if j.error]
+            continue
+        if step.command == "replay":
+            for overrides in sweep_values(step.overrides):
+                try:
+                    ids.append(replay_once(*overrides, *own))
+                except RecexpError as error:
+                    failed.append(f"{' '.join(overrides)}: {error}")
             continue
         for overrides in sweep_values(step.overrides):
             searched = tune(*overrides, *own)

@@ -12,11 +12,13 @@ from typing import Protocol
 class Record:
     """Something to be written down of a run; all parts optional.
 
-    `metrics` carry MLflow names and finite values; `params` and `tags` are text; `datasets` are
+    `metrics` carry MLflow names and finite values; `steps` are the metrics of step 0, 1, ..., such
+    as windows of time; `params` and `tags` are text; `datasets` are
     the inputs (see `DatasetInput`); the files below `folder` become the run's artifacts.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
+    steps: tuple[Mapping[str, float], ...] = ()
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     datasets: tuple[DatasetInput, ...] = ()

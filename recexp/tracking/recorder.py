@@ -40,6 +40,9 @@ _NOT_NEEDED_HERE = (
 _MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 
 
+_MOST = 1000
+"""The metrics that MLflow takes at once."""
+
 _QUESTION = "recexp.question"
 """The tag of a run that says what its whole experiment asks."""
 
@@ -90,9 +93,14 @@ class Recorder:
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
         client, run_id = self._run(run)
+        metrics = [Metric(name, value, at, 0) for name, value in record["metrics"].items()]
+        for step, values in enumerate(record["steps"]):
+            metrics += [Metric(name, value, at, step) for name, value in values.items()]
+        for start in range(_MOST, len(metrics), _MOST):
+            client.log_batch(run_id, metrics=metrics[start : start + _MOST])
         client.log_batch(
             run_id,
-            metrics=[Metric(name, value, at, 0) for name, value in record["metrics"].items()],
+            metrics=metrics[:_MOST],
             params=[Param(name, value) for name, value in record["params"].items()],
             tags=[RunTag(name, value) for name, value in record["tags"].items()],
         )

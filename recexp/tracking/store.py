@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recexp.artifact import FittedModel
+from recexp.artifact import FittedModel, digest
 from recexp.artifact import load as load_model
 from recexp.errors import StorageError
 from recexp.tracking.mlflow_tracker import tracking_uri
@@ -51,6 +51,8 @@ def find_model(run: str, reader: RunReader) -> tuple[str, Path]:
 
     `run` is an id, the beginning of one, or a name (see `RunReader.named`); or the folder of a run
     that no tracker took (`tracking=none`). What is downloaded lives as long as `reader` does.
+    Raises StorageError for an unknown run, one without a model, or one whose model is not that
+    which the run recorded.
     """
     folder = Path(run)
     if (folder / "model").is_dir():
@@ -61,7 +63,18 @@ def find_model(run: str, reader: RunReader) -> tuple[str, Path]:
         raise StorageError(
             f"run {record.key} has no model: it did not finish, or its algorithm has no state"
         )
+    recorded = record.tags.get(MODEL_DIGEST)
+    if recorded is not None and digest(path) != recorded:
+        raise StorageError(
+            f"the model of run {record.key} was changed since the run recorded it ({path}); "
+            "put the files back, or run it again"
+        )
     return record.run_id, path
+
+
+MODEL_DIGEST = "recexp.model_digest"
+"""The tag of a run with `artifact.digest` of its model, beyond the reach of who can only write
+files."""
 
 
 def _mlflow() -> Any:

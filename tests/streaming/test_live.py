@@ -131,6 +131,16 @@ def test_popularity_counts_each_user_once_and_live(train: Dataset) -> None:
     assert answer.scores.tolist() == [n_before + 100]
 
 
+def test_popularity_counts_whoever_likes_at_last(train: Dataset) -> None:
+    ids = np.array([1, 1, 2]), np.array([5, 6, 6])
+    rated = Dataset.from_columns("rated", *ids, np.array([2.0, 5.0, 5.0]), scale=(1, 5))
+    model = live(rated, Popularity())
+    model.take([event(1, 5, "rating", 3.0)])
+    assert model.chosen.tolist() == [0, 2]
+    model.take([event(1, 5, "rating", 4.0), event(1, 5), event(2, 6)])
+    assert model.chosen.tolist() == [1, 2]
+
+
 def test_an_algorithm_that_can_do_neither_says_so_and_still_hides_what_was_seen(
     train: Dataset,
 ) -> None:

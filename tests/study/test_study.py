@@ -124,8 +124,9 @@ def test_a_real_study_has_its_question_findings_and_a_short_form(name: str) -> N
             assert line in tables, line
 
 
-def test_there_are_the_four_studies() -> None:
-    assert STUDIES == ["cold_start", "seed_noise", "tuning_or_choosing", "which_split"]
+def test_there_are_the_five_studies() -> None:
+    names = ["cold_start", "seed_noise", "streaming", "tuning_or_choosing", "which_split"]
+    assert names == STUDIES
 
 
 def test_the_rank_correlation_is_scipys() -> None:

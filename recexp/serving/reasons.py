@@ -1,0 +1,96 @@
+"""Why items are recommended, for a whole list at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from recexp.algorithms.base import Explains, SimilarItems, Source
+from recexp.algorithms.item_item import heaviest
+from recexp.arrays import IdxArray
+from recexp.streaming.histories import history
+from recexp.streaming.live import Answer, LiveModel
+
+Reason: TypeAlias = dict[str, Any]
+N_REASONS = 3
+_MOST_ITEMS = 50
+"""Of a long list the first have reasons: each may cost a system of equations."""
+_REMEMBERED = 2048
+
+
+class Reasons:
+    """The reasons of a live model; those of users who did nothing since are remembered."""
+
+    def __init__(self, live: LiveModel) -> None:
+        self._live = live
+        self._known: dict[tuple[int, int, int], list[Reason]] = {}
+
+    def of_user(self, user: int, answer: Answer) -> list[list[Reason]]:
+        """Return the reasons for each item of the answer to the user at idx `user`."""
+        if answer.source is Source.FALLBACK:
+            return [self._popular(item) for item in answer.items.tolist()]
+        if answer.source is Source.FOLD_IN:
+            live = self._live
+            given = live.histories.history(user, live.learned.n_items)
+            return self._similar(given.indices, given.data, answer.items)
+        return self._explained(user, answer.items)
+
+    def of_history(
+        self, items: IdxArray, values: Sequence[float | None], answer: Answer
+    ) -> list[list[Reason]]:
+        """Return the reasons for each item of the answer to a history: idx, values or None."""
+        if answer.source is Source.FALLBACK:
+            return [self._popular(item) for item in answer.items.tolist()]
+        train = self._live.model.train
+        liked = 1.0 if train.scale is None else train.scale[1]
+        filled = np.asarray([liked if one is None else one for one in values], np.float32)
+        n_items = self._live.learned.n_items
+        given = history(items, filled, n_items, explicit=train.explicit)
+        return self._similar(given.indices, given.data, answer.items)
+
+    def _popular(self, item: int) -> list[Reason]:
+        chosen = self._live.chosen
+        users = int(chosen[item]) if item < len(chosen) else 0
+        one = "user" if users == 1 else "users"
+        return [{"text": f"chosen by {users:,} {one}", "weight": float(users), "users": users}]
+
+    def _explained(self, user: int, items: IdxArray) -> list[list[Reason]]:
+        learned = self._live.learned
+        recommender = learned.recommender
+        if not isinstance(recommender, Explains):
+            return []
+        found = []
+        for item in items[:_MOST_ITEMS].tolist():
+            key = (learned.version, user, item)
+            if key not in self._known:
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                reasons = recommender.explain(user, item, N_REASONS)
+                self._known[key] = [self._told(*one) for one in reasons]
+            found.append(self._known[key])
+        return found + [[] for _ in items[_MOST_ITEMS:]]
+
+    def _similar(self, given: Any, values: Any, items: IdxArray) -> list[list[Reason]]:
+        """The items of a history, among those that were liked, that are most like each item."""
+        recommender = self._live.learned.recommender
+        if not isinstance(recommender, SimilarItems):
+            return []
+        threshold = self._live.model.train.relevance_threshold
+        liked = given if threshold is None else given[values >= threshold]
+        shown = items[:_MOST_ITEMS]
+        found = recommender.similarities(shown)[:, liked]
+        reasons = [[self._told(*one) for one in heaviest(liked, row, N_REASONS)] for row in found]
+        return reasons + [[] for _ in items[_MOST_ITEMS:]]
+
+    def _told(self, reason: str, weight: float) -> Reason:
+        kind, _, text = reason.partition(":")
+        if kind == "item":
+            item = int(text)
+            id_ = self._live.histories.items.ids[item]
+            titles = self._live.model.train.item_columns.get("title", ())
+            title = titles[item] if item < len(titles) else ""
+            return {"text": title or str(id_), "weight": float(weight), "item": id_}
+        said = {"text": text or reason, "weight": float(weight)}
+        return said | ({"term": text} if kind == "term" else {})
