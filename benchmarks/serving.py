@@ -7,7 +7,8 @@ Makes a model of the size of MovieLens-20M's catalogue (ALS with random factors:
 what a fitted one's cost), serves it as a user would, and asks:
 
     latency     200 requests a second, sent when they are due whether or not earlier ones came
-                back, so that a stall counts for all who would have waited: p50 and p99
+                back, so that a stall counts for all who would have waited: p50 and p99; before
+                them as many for /health, which shows what this client itself takes
     saturation  as many as it can, by wrk (from your package manager), 8 connections
     event       from sending a like to the first list that shows it, one after the other
     refit       p99 at 200 requests a second while a child process fits the model anew, and before
@@ -22,6 +23,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import http.client
 import json
 import random
@@ -31,8 +33,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -41,6 +44,10 @@ from recexp.algorithms.implicit import ALS
 from recexp.data.dataset import Dataset
 from recexp.data.ids import IdMap
 from recexp.fitted import FittedModel
+
+T = TypeVar("T")
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 PARTS = ("latency", "saturation", "event", "refit", "memory")
 
@@ -58,12 +65,13 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--no-reasons", dest="reasons", action="store_false")
     arguments = parser.parse_args()
+    gc.disable()  # this process's pauses are not the server's
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         save_model(folder / "run" / "model", arguments.users, arguments.items, arguments.factors)
         query = "k=10" if arguments.reasons else "k=10&reasons=false"
         for part in arguments.part:
-            options = ("--refit-every", "20 events") if part == "refit" else ()
+            options = ("--refit-every", "20") if part == "refit" else ()
             store = f"sqlite:///{folder / part}.db"
             with serving(folder / "run", store, *options) as (port, process):
                 load = Load(port, arguments.users, query)
@@ -140,16 +148,16 @@ class Load:
     def path(self) -> str:
         return f"/users/{self._random.randrange(self.n_users)}/recommendations?{self.query}"
 
-    async def at_rate(self, rate: float, seconds: float) -> list[float]:
-        """Ask `rate` times a second; return the milliseconds from when each was due."""
-        free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+    async def at_rate(self, rate: float, seconds: float, path: str = "") -> list[float]:
+        """Ask for lists, or `path`, `rate` times a second; return milliseconds from when due."""
+        free: asyncio.Queue[Connection] = asyncio.Queue()
         for _ in range(32):
             free.put_nowait(await asyncio.open_connection("127.0.0.1", self.port))
         taken: list[float] = []
 
         async def ask(due: float) -> None:
             reader, writer = await free.get()
-            writer.write(f"GET {self.path()} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            writer.write(f"GET {path or self.path()} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             head = await reader.readuntil(b"\r\n\r\n")
             if not head.startswith(b"HTTP/1.1 200"):
                 raise SystemExit(head.decode())
@@ -172,14 +180,16 @@ class Load:
 
 
 def warm(load: Load) -> None:
-    asyncio.run(load.at_rate(100, 3))
+    run(load.at_rate(100, 3))
 
 
 # -- the parts
 
 
 def latency(load: Load, _: subprocess.Popen[str], arguments: argparse.Namespace) -> None:
-    taken = asyncio.run(load.at_rate(arguments.rate, arguments.seconds))
+    nothing = run(load.at_rate(arguments.rate, 5, "/health"))
+    taken = run(load.at_rate(arguments.rate, arguments.seconds))
+    print(f"/health, for the rest  {shown(nothing)}   (this client, the network, the framework)")
     print(f"{arguments.rate:g} requests a second   {shown(taken)}   (goals: p50 < 3, p99 < 15)")
 
 
@@ -219,13 +229,13 @@ def event(load: Load, _: subprocess.Popen[str], arguments: argparse.Namespace) -
 
 
 def refit(load: Load, _: subprocess.Popen[str], arguments: argparse.Namespace) -> None:
-    alone = asyncio.run(load.at_rate(arguments.rate, arguments.seconds))
+    alone = run(load.at_rate(arguments.rate, arguments.seconds))
     connection = http.client.HTTPConnection("127.0.0.1", load.port)
     for user in range(20):
         ask(connection, "POST", "/events", {"user": user, "item": user, "kind": "like"})
     beside: list[float] = []
     while version(connection) == 1:
-        beside += asyncio.run(load.at_rate(arguments.rate, 2))
+        beside += run(load.at_rate(arguments.rate, 2))
     ratio = percentile(beside, 99) / percentile(alone, 99)
     print(f"before the refit       {shown(alone)}")
     print(f"while it goes on       {shown(beside)}   p99 times {ratio:.2f} (goal: < 3)")
@@ -246,6 +256,15 @@ def memory(load: Load, process: subprocess.Popen[str], arguments: argparse.Names
 # -- odds
 
 
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run asynchronous work on the fastest loop there is."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
 def hammer(load: Load, n: int) -> None:
     """Send `n` requests over 8 connections, each as soon as the one before is answered."""
 
@@ -261,7 +280,7 @@ def hammer(load: Load, n: int) -> None:
     async def all_of_them() -> None:
         await asyncio.gather(*(worker(n // 8) for _ in range(8)))
 
-    asyncio.run(all_of_them())
+    run(all_of_them())
 
 
 def ask(

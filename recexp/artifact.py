@@ -154,8 +154,17 @@ def _made(value: Any, trusted: Sequence[str]) -> Any:
     package = module.partition(".")[0]
     if package not in trusted:
         raise ConfigError(f"the model is a {module}.{name}; trust package {package} to load it")
-    kind = getattr(importlib.import_module(module), name)
-    return kind(**_made(value["hyperparameters"], trusted))
+    what = f"the model is a {module}.{name}"
+    try:
+        kind = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise DataError(f"{what}, which is not there ({error}); run it again") from error
+    if not (isinstance(kind, type) and issubclass(kind, Recommender)):
+        raise DataError(f"{what}, which is no recommender")
+    try:
+        return kind(**_made(value["hyperparameters"], trusted))
+    except TypeError as error:
+        raise DataError(f"{what} of another version ({error}); run it again") from error
 
 
 def _read_train(data: Path, facts: Mapping[str, Any]) -> Dataset:

@@ -83,6 +83,26 @@ def test_a_foreign_class_is_not_imported_unless_trusted(synthetic: Dataset, tmp_
         artifact.load(tmp_path / "model")
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("recexp.child.start_child", "is no recommender"),  # it would be called
+        ("recexp.data.ids.IdMap", "is no recommender"),
+        ("recexp.child.nothing", "is not there"),
+        ("recexp.nowhere.ALS", "is not there"),
+    ],
+)
+def test_nothing_but_a_recommender_is_made(
+    popular: FittedModel, tmp_path: Path, name: str, told: str
+) -> None:
+    artifact.save(popular, tmp_path / "model")
+    manifest = tmp_path / "model" / "data" / "manifest.json"
+    changed = {"recommender": name, "hyperparameters": {"module": "this"}}
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | changed))
+    with pytest.raises(DataError, match=told):
+        artifact.load(tmp_path / "model")
+
+
 def test_nothing_is_pickled(popular: FittedModel, tmp_path: Path) -> None:
     artifact.save(popular, tmp_path / "model")
     for path in (tmp_path / "model").rglob("*.npz"):
@@ -118,6 +138,17 @@ def test_a_model_of_the_format_before_is_read(tmp_path: Path) -> None:
     again = artifact.load(tmp_path / "model")
     assert again.train.item_features is None
     assert again.recommend([1], 1, exclude_seen=False)["item"].tolist() == [5]
+
+
+@pytest.mark.parametrize("change", [("Popularity", "Fame"), ('"window_days"', '"window_years"')])
+def test_a_class_of_another_version_is_told(
+    popular: FittedModel, tmp_path: Path, change: tuple[str, str]
+) -> None:
+    artifact.save(popular, tmp_path / "model")
+    manifest = tmp_path / "model" / "data" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(*change))
+    with pytest.raises(DataError, match=r"^the model is a recexp\.algorithms.*run it again$"):
+        artifact.load(tmp_path / "model")
 
 
 def test_another_format_and_no_model_are_told(popular: FittedModel, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 import recexp
-from recexp.errors import ConfigError, DataError
+from recexp.errors import ConfigError, DataError, StorageError
 from recexp.replay.record import ReplayResult
 from recexp.replay.run import replay, replay_once, replay_plan
 from recexp.replay.settings import read_settings, seconds
@@ -168,6 +168,17 @@ def test_the_model_of_a_replay_recommends(replays: Replays) -> None:
     assert len(fold_in.train.interactions) == 600
 
 
+def test_a_model_of_a_replay_that_was_changed_is_refused(replays: Replays) -> None:
+    manifest = replays.artifacts(replays.fold_in) / "model" / "data" / "manifest.json"
+    written = manifest.read_text()
+    manifest.write_text(written + " ")  # it lists the hashes of all other files
+    try:
+        with pytest.raises(StorageError, match="was changed since the run recorded it"):
+            recexp.load(str(replays.fold_in.run_id))
+    finally:
+        manifest.write_text(written)
+
+
 def test_a_replay_is_found_again_and_not_made_twice(replays: Replays) -> None:
     again = replay_once(*SMALL, "algo=ease", "policy=refit", "refit_every=30d")
     assert again == replays.nightly.run_id
@@ -279,6 +290,7 @@ def test_lines_become_events_and_bad_ones_are_told_by_number() -> None:
             '{"user": 1, "item": 2, "kind": ["like"]}',
             '{"user": 1, "item": 2, "kind": "like", "timestamp": "noon"}',
             '{"user": 1, "item": 2, "kind": "like", "timestamp": -4}',
+            '{"user": 1, "item": 2, "kind": "like", "timestamp": 1700000000000}',
             f'{{"user": 1, "item": 2, "kind": "like", "timestamp": 1{"0" * 400}}}',
             f'{{"user": 1, "item": 2, "value": 1{"0" * 400}}}',
             f'{{"user": 1{"0" * 400}, "item": 2, "value": 1}}',
@@ -291,10 +303,10 @@ def test_lines_become_events_and_bad_ones_are_told_by_number() -> None:
         ("rating", 4.0, 5, "1"),
         ("like", None, 77, "x"),
     ]
-    assert lines.n_bad == 16
+    assert lines.n_bad == 17
     assert lines.first_bad[0] == "line 3: neither 'kind' nor 'value'; expected one of them"
     assert [one.split(":")[0] for one in lines.first_bad[1:]] == [
-        f"line {number}" for number in range(5, 20)
+        f"line {number}" for number in range(5, 21)
     ]
     assert "no 'user'; found 'item', 'kind'" in lines.first_bad[3]
 

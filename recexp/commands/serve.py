@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--token", help="what clients must send as bearer token; better in RECEXP_TOKEN")
     add("--events", metavar="URL", help="where feedback is kept: sqlite:///FILE, postgresql://...")
     add("--policy", default="auto", help="auto, fold_in, incremental or static (auto)")
-    add("--refit-every", metavar="WHEN", help="fit anew in the background: 30m, 1h, 1d, 500 events")
+    add("--refit-every", metavar="WHEN", help="fit anew beside it: 30m, 1h, 1d, or 500 (events)")
     add("--rate", type=float, metavar="N", help="events per second that a client may send")
     add(
         "--allowed-host",
@@ -150,10 +150,11 @@ def _usual_store(served: Served) -> str:
 def _access(arguments: argparse.Namespace, token: str | None) -> Any:
     from recexp.serving.security import LOOPBACK, Access
 
+    hosts = {*LOOPBACK, *(name.lower() for name in (arguments.host, *arguments.allowed_host))}
     if _loopback(arguments.host):
-        return Access(token, {*LOOPBACK, *arguments.allowed_host})
-    own = {arguments.host, socket.gethostname().lower(), socket.getfqdn().lower()}
-    return Access(token, {*LOOPBACK, *own, *arguments.allowed_host}, addresses=True)
+        return Access(token, hosts)
+    own = {socket.gethostname().lower(), socket.getfqdn().lower()}
+    return Access(token, hosts | own, addresses=True)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -33,6 +33,7 @@ from recexp.reporting.replay_outcome import (
 from recexp.splits.audit import Audit
 from recexp.splits.base import Split
 from recexp.tracking.base import Record
+from recexp.tracking.store import MODEL_DIGEST
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +113,8 @@ def stream_fingerprint(split: Split) -> str:
     return hashlib.sha256(f"replay {split.fingerprint}".encode()).hexdigest()
 
 
-def closing(settings: Settings, outcome: ReplayOutcome) -> dict[str, str]:
-    """Return the tags that are known when the stream has ended."""
+def closing(settings: Settings, outcome: ReplayOutcome, folder: Path) -> dict[str, str]:
+    """Return the tags that are known when the stream has ended, its files in `folder`."""
     tags = {}
     if settings.live:
         tests, train = outcome.tests, outcome.dataset
@@ -128,6 +129,8 @@ def closing(settings: Settings, outcome: ReplayOutcome) -> dict[str, str]:
         tags["recexp.split_fingerprint"] = stream_fingerprint(Split(train, came))
     if outcome.fallback_share is not None:
         tags["recexp.rating_source"] = "predicted"
+    if model := artifact.digest(folder / "model"):
+        tags[MODEL_DIGEST] = model
     return tags
 
 

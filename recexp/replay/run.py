@@ -152,7 +152,7 @@ def run_replay(settings: Settings, plan: Plan) -> ReplayResult:
                 Record(
                     metrics=metrics,
                     steps=window_metrics(outcome),
-                    tags=closing(settings, outcome),
+                    tags=closing(settings, outcome, folder),
                     folder=folder,
                 )
             )

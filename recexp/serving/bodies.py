@@ -18,12 +18,12 @@ from pydantic import (
 )
 
 from recexp.serving.schemas import Count, Filters, Name, between
-from recexp.streaming.events import LONGEST_ID, Meaning
+from recexp.streaming.events import LATEST, LONGEST_ID, Meaning
 
 LONGEST_HISTORY = 1000
 MOST_EVENTS = 1000
-_EARLIEST, _LATEST = -62_135_596_800, 253_402_300_799
-"""The first second of the year 1, and the last of 9999."""
+_EARLIEST = -62_135_596_800
+"""The first second of the year 1."""
 
 
 class Taken(BaseModel):
@@ -42,7 +42,7 @@ def _seconds(time: int | str) -> int:
             raise ValueError(
                 "expected seconds since 1970, or a time such as 2026-01-31T12:00:00Z"
             ) from None
-    if not _EARLIEST <= time <= _LATEST:
+    if not _EARLIEST <= time <= LATEST:
         raise ValueError("expected a time from the year 1 to 9999")
     return time
 
@@ -57,7 +57,7 @@ _EventId = Annotated[
     ),
 ]
 _Time: Any = Annotated[
-    between(_EARLIEST, _LATEST) | Annotated[str, Field(json_schema_extra={"format": "date-time"})],
+    between(_EARLIEST, LATEST) | Annotated[str, Field(json_schema_extra={"format": "date-time"})],
     AfterValidator(_seconds),
     Field(description="seconds since 1970, or ISO 8601; else now"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate, islice
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ class UserSearch:
     def find(self, text: str, limit: int) -> list[int]:
         """Return idx of users whose ids begin with `text`, then of those that contain it."""
         ids = self._live.histories.users.ids
+        self._texts = self._texts.with_many_new(ids)
         if not text:
             return list(range(min(limit, len(ids))))
         begin = self._texts.beginning(text, limit)
@@ -54,6 +56,7 @@ class ItemSearch:
         if not text:
             order = np.argsort(-counts, kind="stable")[:limit].tolist()
             return order
+        self._id_texts = self._id_texts.with_many_new(self._live.histories.items.ids)
         found = self._title_texts.containing(text, _FEW) + self._id_texts.beginning(text, _FEW)
         if len(found) >= _FEW:
             # So many match that those wanted are soon found among the most popular.
@@ -90,6 +93,11 @@ class _Texts:
 
     def __len__(self) -> int:
         return len(self._starts)
+
+    def with_many_new(self, ids: Sequence[Any]) -> _Texts:
+        """Return the texts of all `ids` where many came since, which are looked at one by one."""
+        many = len(ids) - len(self) > _FEW + len(self) // 4
+        return _Texts([str(one) for one in ids]) if many else self
 
     def beginning(self, text: str, limit: int) -> list[int]:
         """Return the first `limit` texts that begin with `text`."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from recexp.errors import DataError
 from recexp.serving.intake import Intake
 from recexp.serving.learning import Learner
 from recexp.serving.served import Served
+from recexp.streaming.events import Event
 from recexp.streaming.store import Arrival, EventStore, Receipt, Stored
 
 _AT_ONCE = 500
@@ -63,7 +66,7 @@ class Feedback:
         try:
             some: list[Stored] = []
             for stored in self._store.read():
-                self._served[0].live.histories.meaning.check(stored[1])
+                self._check(*stored)
                 some.append(stored)
                 if len(some) == _AT_ONCE:
                     self._take(some)
@@ -79,8 +82,21 @@ class Feedback:
         self._intake.start()
         for learner in self._learners:
             learner.start()
+        # What is here now stays: to look through all ids and titles again for garbage would make
+        # requests wait for tens of milliseconds.
+        gc.collect()
+        gc.freeze()
         self.ready = True
         self._on_ready(None)
+
+    def _check(self, seq: int, event: Event) -> None:
+        try:
+            self._served[0].live.histories.meaning.check(event)
+        except DataError as error:
+            raise DataError(
+                f"{self._store.where} holds events of other data: number {seq} has {error}; "
+                "give --events another store"
+            ) from None
 
     def _take(self, stored: list[Stored]) -> None:
         """Let every model take events, which are in the store."""

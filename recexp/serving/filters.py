@@ -26,6 +26,8 @@ _COMPARES = {
 _FORM = re.compile(r"(!?)([^:<>=]+)(:|>=|<=|>|<|=)(.+)", re.DOTALL)
 _NUMBER = r"-?[0-9]+(\.[0-9]+)?"
 _MOST_VALUES = 200
+_MOST_BYTES = 16_000_000
+"""Of the filters that are remembered: one takes a byte for each item."""
 
 
 class ItemFilters:
@@ -36,8 +38,9 @@ class ItemFilters:
         self._n_items = dataset.n_items
         self._parts: dict[str, list[frozenset[str]]] = {}
         self._numbers: dict[str, FloatArray] = {}
-        self._of_one = lru_cache(512)(self._mask)
-        self._of_all = lru_cache(128)(self._masks)
+        remembered = min(512, max(8, _MOST_BYTES // max(dataset.n_items, 1)))
+        self._of_one = lru_cache(remembered)(self._mask)
+        self._of_all = lru_cache(remembered)(self._masks)
 
     def offered(self) -> dict[str, list[str] | Literal["number"]]:
         """Return the columns to choose by: the values of each, most frequent first, or numbers."""

@@ -111,8 +111,8 @@ class Learner:
 
     def _failed(self, what: str, error: Exception) -> None:
         self._served.n_failed += 1
-        said = str(error) if isinstance(error, RecexpError) else type(error).__name__
-        self._served.failure = f"{what} failed: {said}" if what not in said else said
+        # Clients read this: paths and addresses are for the log alone.
+        self._served.failure = f"{what} failed; the log of the server says why"
         if isinstance(error, RecexpError):
             log.warning("%s: %s; it goes on with what it knows", self._served.name, error)
         else:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from recexp.errors import RecexpError, StorageError
 
 MOST_AT_ONCE = 1_000
 """Connections, and requests in work; beyond them uvicorn answers 503."""
+_MOST_HEAD_BYTES = 65_536
 _PATIENCE = 10
 """Seconds that requests have to end once the server is asked to."""
 
@@ -40,6 +42,7 @@ def run(
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     config = uvicorn.Config(
         application(ready),
+        http=_Protocol,
         access_log=False,
         log_config=None,
         server_header=False,
@@ -49,7 +52,6 @@ def run(
         limit_concurrency=MOST_AT_ONCE,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=_PATIENCE,
-        h11_max_incomplete_event_size=65_536,
     )
     server = _Server(config)
     server.run(sockets=[bound])
@@ -60,6 +62,31 @@ def run(
             f"the events cannot be caught up with ({type(error).__name__})"
         ) from error
     return 0
+
+
+class _Protocol(HttpToolsProtocol):
+    """Ends connections whose head, or trailer, does not end: the parser would keep all of it."""
+
+    _n_bytes = 0
+    """That came since the parser got anywhere."""
+
+    def data_received(self, data: bytes) -> None:
+        self._n_bytes += len(data)
+        super().data_received(data)
+        if self._n_bytes > _MOST_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response(f"the head has more than {_MOST_HEAD_BYTES:,} bytes")
+
+    def on_message_begin(self) -> None:
+        self._n_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._n_bytes = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._n_bytes = 0
+        super().on_body(body)
 
 
 class _Server(uvicorn.Server):

@@ -13,6 +13,8 @@ Kind: TypeAlias = Literal["view", "like", "rating", "dismiss"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 LONGEST_ID = 200
 """Characters of an id, of an event or of a new user or item."""
+LATEST = 253_402_300_799
+"""The last second of the year 9999."""
 
 
 @dataclass(frozen=True, slots=True)

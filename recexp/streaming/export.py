@@ -50,9 +50,10 @@ def export_events(
         raise ConfigError(f"--output {output}: expected a name in .csv or .parquet")
     counts: dict[str, int] = dict.fromkeys(KINDS, 0)
     first: Event | None = None
-    for _, event in store.read():
+    last = 0
+    for seq, event in store.read():
         counts[event.kind] += 1
-        first = first or event
+        first, last = first or event, seq
     if first is None:
         raise DataError(f"{store.where} holds no events yet")
     explicit = train.explicit if train is not None else counts["rating"] > 0
@@ -62,7 +63,8 @@ def export_events(
     if not any(counts[kind] for kind in kinds):
         raise DataError(f"{store.where} holds no events of the kinds {', '.join(kinds)}")
     columns = _Columns(first, train, explicit)
-    events = (event for _, event in store.read() if event.kind in kinds)
+    # A store in use grows: what is written is what was counted.
+    events = (event for seq, event in store.read() if seq <= last and event.kind in kinds)
     _write(output, columns, events)
     rows = {kind: n for kind, n in counts.items() if n and kind in kinds}
     if train is not None:

@@ -16,7 +16,7 @@ from recexp.arrays import IntArray
 from recexp.data.dataset import Dataset
 from recexp.data.interactions import Interactions
 from recexp.errors import ConfigError, DataError, StorageError
-from recexp.streaming.events import Event, Meaning
+from recexp.streaming.events import LATEST, Event, Meaning
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,8 @@ class Lines:
 
 
 def _second(timestamp: Any) -> int:
-    if not _is_number(timestamp) or timestamp < 0:
+    # Beyond the year 9999 are those in milliseconds; one of them would stop the stream's clock.
+    if not _is_number(timestamp) or not 0 <= timestamp <= LATEST:
         raise DataError(f"timestamp: {str(timestamp)[:60]}; expected seconds since 1970")
     return int(timestamp)
 

@@ -71,7 +71,8 @@ class EventStore:
         self._table = _table()
         self._connection: Any = None
         self._release: Callable[[], None] | None = None
-        self._last = 0
+        self._last: int | None = None
+        """The number of the newest event that was told; None before the first connection."""
 
     @property
     def where(self) -> str:
@@ -125,6 +126,7 @@ class EventStore:
 
         with self._told("did not take the events; nothing is lost, send them again"):
             missed = self._connect()
+            assert self._last is not None
             try:
                 with self._connection.begin():
                     known = self._known({one.event.id for r in requests for one in r})
@@ -159,7 +161,7 @@ class EventStore:
             with connection.begin():
                 self._table.create(connection, checkfirst=True)
                 newest = connection.execute(sa.select(sa.func.max(self._table.c.seq))).scalar()
-            missed = list(self.read(self._last)) if self._last else []
+            missed = [] if self._last is None else list(self.read(self._last))
         except BaseException:
             self._disconnect()
             raise

@@ -65,7 +65,7 @@ def edges(times: IntArray, n_windows: int | None, seconds: int | None) -> IntArr
     first, after = int(times.min()), int(times.max()) + 1
     if seconds is not None:
         seconds = max(seconds, -(-(after - first) // _MOST))
-        return np.arange(first, after + seconds - 1, seconds, dtype=np.int64).clip(None, after)
+        return np.arange(first, after + seconds, seconds, dtype=np.int64).clip(None, after)
     assert n_windows is not None
     inner = [cutoff(times, len(times) * i // n_windows) for i in range(1, n_windows)]
     return np.unique(np.array([first, *inner, after], np.int64))

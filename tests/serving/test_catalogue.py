@@ -38,15 +38,18 @@ def plain(text: str) -> str:
     return text.casefold().replace("\n", " ")
 
 
+@pytest.mark.parametrize("few", [1, 1_000])
 @settings(derandomize=True, max_examples=150, deadline=None)
 @given(TEXTS, SEARCH, st.integers(1, 12), st.integers(0, 12))
-def test_users(ids: list[str], text: str, limit: int, n_trained: int) -> None:
+def test_users(few: int, ids: list[str], text: str, limit: int, n_trained: int) -> None:
     known = live(ids, n_trained, [], [])
     search = UserSearch(known)
     known.histories.users.ids = ids
     begin = [n for n, one in enumerate(ids) if plain(one).startswith(plain(text))]
     within = [n for n, one in enumerate(ids) if plain(text) in plain(one) and n not in begin]
-    assert search.find(text, limit) == (begin + within)[:limit]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recexp.serving.catalogue._FEW", few)
+        assert search.find(text, limit) == (begin + within)[:limit]
 
 
 @pytest.mark.parametrize("few", [1, 1_000])

@@ -196,7 +196,8 @@ def test_a_store_of_other_data_is_refused(start: Start, shop: Dataset, tmp_path:
     failures: list[Exception | None] = []
     with pytest.raises(AssertionError, match="it is ready"):
         start(shop, {"ease": EASE().fit(shop)}, store=url, on_ready=failures.append, patience=1)
-    assert "whole numbers" in str(failures[0])
+    assert "kept.db holds events of other data: number 1 has user: 'texts'" in str(failures[0])
+    assert "give --events another store" in str(failures[0])
 
 
 def test_a_store_that_fails_is_told_and_tried_again(

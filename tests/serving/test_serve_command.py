@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import http.client
 import json
@@ -21,6 +22,7 @@ from typing import Any
 import pytest
 
 from recexp.__main__ import main
+from recexp.commands.serve import _access
 from recexp.streaming.store import EventStore
 
 
@@ -257,6 +259,30 @@ def test_a_body_without_an_end_is_not_read_to_its_end(
         assert server.ask("GET", "/health")[0] == 200
 
 
+def test_a_head_without_an_end_is_not_kept(
+    folder: Path, environment: dict[str, str], recorded: Any
+) -> None:
+    begin = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
+    chunked = b"POST /events HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    endless = {
+        "a path": (b"GET /", b"x" * 65_536),
+        "a header": (begin + b"X: ", b"x" * 65_536),
+        "headers": (begin, b"X: y\r\n" * 10_000),
+        "trailers": (chunked + b"1\r\n{\r\n0\r\n", b"X: y\r\n" * 10_000),
+    }
+    with serving(folder, environment, recorded.ids["small/popularity"]) as server:
+        for what, (head, more) in endless.items():
+            with socket.create_connection(("127.0.0.1", server.port)) as connection:
+                connection.sendall(head)
+                sent = 0
+                with contextlib.suppress(OSError):
+                    while sent < 50_000_000:
+                        connection.sendall(more)
+                        sent += len(more)
+            assert sent < 50_000_000, what
+        assert server.ask("GET", "/health", **{"X-Long": "x" * 30_000})[0] == 200
+
+
 def test_what_cannot_be_served_is_told_in_one_line(
     folder: Path,
     recorded: Any,
@@ -282,6 +308,15 @@ def test_what_cannot_be_served_is_told_in_one_line(
         assert said.startswith("recexp: ")
         assert told in said
         assert "secret" not in said
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "Localhost", "0.0.0.0"])
+def test_a_server_goes_by_the_name_it_was_given(host: str) -> None:
+    access = _access(argparse.Namespace(host=host, allowed_host=["Shop.Example"]), None)
+    for name in (host, "shop.example", "SHOP.example:8000", "localhost", "[::1]:8000"):
+        assert access.host_allowed(name), name
+    assert not access.host_allowed("evil.example")
+    assert access.host_allowed("192.168.7.7") == (host == "0.0.0.0")
 
 
 def test_a_run_without_a_model_and_one_that_was_tampered_with_are_refused(

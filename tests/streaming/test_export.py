@@ -82,6 +82,22 @@ def test_kinds_can_be_chosen(tmp_path: Path) -> None:
     assert done.left_out == {"rating": 2, "like": 1}
 
 
+def test_what_comes_meanwhile_is_left_to_the_next_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_of(tmp_path, RATED[:1])
+    read = EventStore.read
+
+    def read_while_another_comes(self: EventStore, after: int = 0) -> Any:
+        yield from list(read(self, after))
+        store_of(tmp_path, RATED[4:])
+
+    monkeypatch.setattr(EventStore, "read", read_while_another_comes)
+    done = export_events(store, tmp_path / "out.parquet")
+    assert done.rows == {"rating": 1}
+    assert rows(tmp_path / "out.parquet") == [(7, 70, 4.5, 1_000, "rating")]
+
+
 def test_what_cannot_be_exported_is_told(tmp_path: Path) -> None:
     store = store_of(tmp_path, RATED)
     with pytest.raises(ConfigError, match=r"expected a name in \.csv or \.parquet"):

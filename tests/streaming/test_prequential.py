@@ -225,6 +225,8 @@ def test_the_window_metrics_are_means_over_users_of_their_tests() -> None:
 def test_windows_of_time_may_be_empty_and_cover_the_stream() -> None:
     times = np.array([0, 3, 25])
     assert edges(times, None, 10).tolist() == [0, 10, 20, 26]
+    assert edges(np.array([0, 3, 19]), None, 10).tolist() == [0, 10, 20]
+    assert edges(np.array([0, 3, 20]), None, 10).tolist() == [0, 10, 20, 21]  # not lost
     assert edges(np.array([7, 7, 7]), 3, None).tolist() == [7, 8]
     replay = replayed([like("cat", "s", 0), like("bob", "r", 25)], Policy("static"))
     windows = list(

@@ -156,13 +156,14 @@ def test_what_was_acknowledged_survives_kill_9_and_so_does_the_right_to_write(ur
         assert store.append([sent(like("0", 0, 0, 0))])[1] == [Receipt(0, 1)]
 
 
+@pytest.mark.parametrize("n_before", [0, 1])
 def test_what_was_stored_although_it_failed_is_told_with_the_next_events(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    url: str, monkeypatch: pytest.MonkeyPatch, n_before: int
 ) -> None:
     """A connection that breaks in a commit leaves open whether the events are stored."""
     store = EventStore(url)
     with store.writing():
-        store.append([sent(like("a"))])
+        store.append([sent(like("a"))] * n_before)
         dialect = store._engine.dialect
         commit = dialect.do_commit
 
@@ -175,7 +176,7 @@ def test_what_was_stored_although_it_failed_is_told_with_the_next_events(
             with pytest.raises(StorageError, match="send them again"):
                 store.append([sent(like("b"))])
         stored, receipts = store.append([sent(like("b")), sent(like("c"))])
-    assert stored == [(2, like("b")), (3, like("c"))]
+    assert stored == [(n_before + 1, like("b")), (n_before + 2, like("c"))]
     assert receipts == [Receipt(0, 1), Receipt(1, 0)]
 
 
