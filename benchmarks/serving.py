@@ -235,7 +235,7 @@ def refit(load: Load, _: subprocess.Popen[str], arguments: argparse.Namespace) -
         ask(connection, "POST", "/events", {"user": user, "item": user, "kind": "like"})
     beside: list[float] = []
     while version(connection) == 1:
-        beside += run(load.at_rate(arguments.rate, 2))
+        beside += run(load.at_rate(arguments.rate, 0.5))
     ratio = percentile(beside, 99) / percentile(alone, 99)
     print(f"before the refit       {shown(alone)}")
     print(f"while it goes on       {shown(beside)}   p99 times {ratio:.2f} (goal: < 3)")

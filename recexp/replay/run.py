@@ -15,7 +15,7 @@ import numpy as np
 from recexp.algorithms.base import PredictsRatings, check_memory, check_needs, deterministic
 from recexp.config import compose
 from recexp.data.dataset import Dataset
-from recexp.data.preprocess import StepReport, apply
+from recexp.data.preprocess import StepReport, apply, k_core
 from recexp.errors import ConfigError, DataError
 from recexp.evaluation.metrics import select
 from recexp.evaluation.registry import Kind
@@ -215,6 +215,11 @@ def _prepared(plan: Plan) -> tuple[Dataset, Sequence[StepReport]]:
     dataset, steps = apply(plan.load(), plan.steps, derive(plan.seed, "preprocess"))
     for step in steps:
         log.info("%s", step)
+    for name, bound in plan.steps.items():
+        if getattr(bound, "func", bound) is k_core:
+            log.warning(
+                "preprocess.%s keeps users and items by what they do later in the stream", name
+            )
     return with_threshold(dataset, plan), steps
 
 

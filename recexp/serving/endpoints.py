@@ -194,9 +194,10 @@ class Endpoints:
         self._check_ready()
         if name is None:
             return self._served[0]
-        for one in self._served:
-            if one.answers_to(name):
-                return one
+        # Names here are unique, names of runs are not.
+        found = [one for one in self._served if one.answers_to(name)]
+        if found:
+            return min(found, key=lambda one: one.name != name)
         names = [one.name for one in self._served]
         raise Problem(404, f"no model {shown(name)!r} is served{did_you_mean(name, names)}")
 

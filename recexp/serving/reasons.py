@@ -31,11 +31,11 @@ class Reasons:
         """Return the reasons for each item of the answer to the user at idx `user`."""
         if answer.source is Source.FALLBACK:
             return [self._popular(item) for item in answer.items.tolist()]
-        if answer.source is Source.FOLD_IN:
-            live = self._live
-            given = live.histories.history(user, live.learned.n_items)
-            return self._similar(given.indices, given.data, answer.items)
-        return self._explained(user, answer.items)
+        live = self._live
+        if answer.source is Source.MODEL and isinstance(live.learned.recommender, Explains):
+            return self._explained(live.learned.recommender, user, answer.items)
+        given = live.histories.history(user, live.learned.n_items)
+        return self._similar(given.indices, given.data, answer.items)
 
     def of_history(
         self, items: IdxArray, values: Sequence[float | None], answer: Answer
@@ -56,14 +56,11 @@ class Reasons:
         one = "user" if users == 1 else "users"
         return [{"text": f"chosen by {users:,} {one}", "weight": float(users), "users": users}]
 
-    def _explained(self, user: int, items: IdxArray) -> list[list[Reason]]:
-        learned = self._live.learned
-        recommender = learned.recommender
-        if not isinstance(recommender, Explains):
-            return []
+    def _explained(self, recommender: Explains, user: int, items: IdxArray) -> list[list[Reason]]:
+        version = self._live.learned.version
         found = []
         for item in items[:_MOST_ITEMS].tolist():
-            key = (learned.version, user, item)
+            key = (version, user, item)
             if key not in self._known:
                 if len(self._known) >= _REMEMBERED:
                     self._known.clear()

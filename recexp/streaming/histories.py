@@ -30,6 +30,10 @@ class _Since:
     """A user since training."""
 
     deeds: list[Deed] = field(default_factory=list)
+    met: dict[int, None] = field(default_factory=dict)
+    """The items of the deeds, each once."""
+    values: dict[int, float] = field(default_factory=dict)
+    """Of each item with a value: the last rating, or without ratings the sum."""
     chosen: set[int] = field(default_factory=set)
     """The items first chosen here: with a positive value."""
     first: int = 0
@@ -74,8 +78,11 @@ class Histories:
         since = self._since.setdefault(user, _Since())
         chosen = value is not None and self._positive(value) and not self._chose(user, item, since)
         since.deeds.append(Deed(item, event.kind, value, event.timestamp))
+        since.met[item] = None
         self.n_events += 1
         if value is not None:
+            before = 0.0 if self.train.explicit else since.values.get(item, 0.0)
+            since.values[item] = before + value
             self._user_idx.append(user)
             self._item_idx.append(item)
             self._values.append(value)
@@ -121,7 +128,8 @@ class Histories:
     def seen(self, user: int) -> IdxArray:
         """Return the items that the user at idx `user` has met, with whatever result, int32."""
         items = self.train.interactions.item_idx[self.trained(user)]
-        others = [one.item for one in self.deeds(user)] + self._seen.get(user, [])
+        since = self._since.get(user)
+        others = [*(since.met if since else ()), *self._seen.get(user, ())]
         return np.append(items, np.asarray(others, np.int32)) if others else items
 
     def history(self, user: int, n_items: int) -> Sparse:
@@ -132,11 +140,10 @@ class Histories:
         rows = self.trained(user)
         whole = self.train.interactions
         items, values = whole.item_idx[rows], whole.value[rows]
-        valued = [(one.item, one.value) for one in self.deeds(user) if one.value is not None]
-        if valued:
-            new_items, new_values = zip(*valued, strict=True)
-            items = np.append(items, np.asarray(new_items, np.int32))
-            values = np.append(values, np.asarray(new_values, np.float32))
+        since = self._since.get(user)
+        if since is not None and since.values:
+            items = np.append(items, np.fromiter(since.values, np.int32))
+            values = np.append(values, np.fromiter(since.values.values(), np.float32))
         return history(items, values, n_items, explicit=self.train.explicit)
 
     def new(self, start: int = 0, stop: int | None = None) -> Dataset:

@@ -67,7 +67,7 @@ class EventStore:
             raise ConfigError(f"--events={url}: events in memory are lost; give sqlite:///FILE")
         self._engine = sql_engine(self._address, "--events")
         if self._engine.dialect.name == "sqlite":
-            sa.event.listen(self._engine, "connect", _durable)
+            sa.event.listen(self._engine, "connect", _patient)
         self._table = _table()
         self._connection: Any = None
         self._release: Callable[[], None] | None = None
@@ -158,6 +158,9 @@ class EventStore:
             raise
         self._connection, self._release = connection, release
         try:
+            if self._engine.dialect.name == "sqlite":  # readers then read meanwhile
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                connection.commit()
             with connection.begin():
                 self._table.create(connection, checkfirst=True)
                 newest = connection.execute(sa.select(sa.func.max(self._table.c.seq))).scalar()
@@ -274,10 +277,9 @@ def _table() -> Any:
     )
 
 
-def _durable(connection: Any, _: Any) -> None:
-    """Let SQLite sync with every commit, and readers read meanwhile."""
+def _patient(connection: Any, _: Any) -> None:
+    """Let SQLite sync with every commit, and wait for others."""
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA busy_timeout=10000")
     cursor.close()

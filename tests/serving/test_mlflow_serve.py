@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -33,7 +34,12 @@ def test_mlflow_models_serve_gives_the_lists_of_the_run(
     server = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder), *where],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(Path(recexp.__file__).parents[1])},
+        env=os.environ
+        | {
+            "PYTHONPATH": str(Path(recexp.__file__).parents[1]),
+            # MLflow starts uvicorn by its name.
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -57,7 +63,8 @@ def test_mlflow_models_serve_gives_the_lists_of_the_run(
                 assert server.poll() is None
                 time.sleep(0.5)
     finally:
-        os.killpg(server.pid, 15)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.killpg(server.pid, 15)
         server.wait(30)
     expected = model.recommend(users, 3)
     found = [(one["user"], one["item"], one["rank"]) for one in answer["predictions"]]
