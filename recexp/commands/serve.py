@@ -119,8 +119,8 @@ def _serve(arguments: argparse.Namespace, bound: socket.socket) -> int:
 
 def _load(arguments: argparse.Namespace) -> list[Served]:
     from recexp.artifact import load
+    from recexp.serving.policies import RefitEvery
     from recexp.serving.served import Served, check_together, find
-    from recexp.streaming.policies import RefitEvery
     from recexp.tracking.records import RunReader
 
     refit_every = RefitEvery.parse(arguments.refit_every) if arguments.refit_every else None

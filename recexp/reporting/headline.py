@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from recexp.evaluation.evaluator import Evaluation
 from recexp.evaluation.summary import Estimate
 from recexp.reporting.outcome import Outcome
 
@@ -24,16 +25,9 @@ def headline(outcome: Outcome) -> dict[str, float]:
     metrics: dict[str, float] = {}
     for one in outcome.evaluation.table:
         if not one.segment:
-            metrics |= _with_interval(one)
+            metrics |= with_interval(one)
     metrics |= dict(_facts(outcome))
-    cutoff = outcome.objective.partition("@")[2]
-    shown = {outcome.objective, "rmse", *(f"{name}@{cutoff}" for name in _IN_SEGMENTS)}
-    for one in outcome.evaluation.table:
-        if one.segment and one.metric in shown:
-            metrics[one.key] = one.value
-            if one.metric == outcome.objective:
-                metrics |= _with_interval(one)
-                metrics[f"{one.segment}/n_users"] = float(one.n_users)
+    metrics |= in_segments(outcome.evaluation, outcome.objective, _IN_SEGMENTS)
     if outcome.sampled is not None:
         metrics |= {one.key: one.value for one in outcome.sampled.table}
     if outcome.validation is not None:
@@ -44,7 +38,25 @@ def headline(outcome: Outcome) -> dict[str, float]:
     return dict(list(finite.items())[:_MOST])
 
 
-def _with_interval(one: Estimate) -> dict[str, float]:
+def in_segments(evaluation: Evaluation, objective: str, others: Sequence[str]) -> dict[str, float]:
+    """Return by segment the objective, with interval and number of users, and `others` with it.
+
+    Those are names of metrics, meant at the objective's cutoff.
+    """
+    metrics: dict[str, float] = {}
+    cutoff = objective.partition("@")[2]
+    shown = {objective, "rmse", *(f"{name}@{cutoff}" for name in others)}
+    for one in evaluation.table:
+        if one.segment and one.metric in shown:
+            metrics[one.key] = one.value
+            if one.metric == objective:
+                metrics |= with_interval(one)
+                metrics[f"{one.segment}/n_users"] = float(one.n_users)
+    return metrics
+
+
+def with_interval(one: Estimate) -> dict[str, float]:
+    """Return a value and the ends of its interval by MLflow name."""
     return {
         one.key: one.value,
         f"{one.key}_ci_low": one.ci_low,

@@ -16,6 +16,7 @@ from recexp.data.arrow import arrow_ids, write_parquet
 from recexp.data.dataset import Dataset
 from recexp.evaluation.evaluator import Evaluation
 from recexp.evaluation.summary import Estimate
+from recexp.reporting.headline import in_segments, with_interval
 from recexp.reporting.tables import align, estimate_text
 from recexp.splits.ordering import iso
 from recexp.streaming.tested import Tests
@@ -70,7 +71,7 @@ def replay_metrics(outcome: ReplayOutcome) -> dict[str, float]:
     metrics: dict[str, float] = {}
     for one in outcome.evaluation.table:
         if not one.segment:
-            metrics |= _with_interval(one)
+            metrics |= with_interval(one)
     users = outcome.evaluation.per_user["n_relevant"]
     metrics["evaluated_users"] = float(np.count_nonzero(users))
     for stage, seconds in outcome.seconds.items():
@@ -84,14 +85,7 @@ def replay_metrics(outcome: ReplayOutcome) -> dict[str, float]:
     metrics |= {f"answered/{name}": float(n) for name, n in outcome.sources.items()}
     if outcome.fallback_share is not None:
         metrics["fallback_share"] = outcome.fallback_share
-    cutoff = outcome.objective.partition("@")[2]
-    shown = {outcome.objective, "rmse", *(f"{name}@{cutoff}" for name in _IN_SEGMENTS)}
-    for one in outcome.evaluation.table:
-        if one.segment and one.metric in shown:
-            metrics[one.key] = one.value
-            if one.metric == outcome.objective:
-                metrics |= _with_interval(one)
-                metrics[f"{one.segment}/n_users"] = float(one.n_users)
+    metrics |= in_segments(outcome.evaluation, outcome.objective, _IN_SEGMENTS)
     return _finite(metrics)
 
 
@@ -104,7 +98,7 @@ def window_metrics(outcome: ReplayOutcome) -> tuple[dict[str, float], ...]:
         for one in window.evaluation.table if window.evaluation else ():
             leads = one.metric == outcome.objective
             if not one.segment or (leads and one.segment in _SEGMENTS):
-                found |= _with_interval(one) if leads else {one.key: one.value}
+                found |= with_interval(one) if leads else {one.key: one.value}
         steps.append(_finite({f"window/{name}": value for name, value in found.items()}))
     return tuple(steps)
 
@@ -192,7 +186,7 @@ def _rows(outcome: ReplayOutcome) -> Iterator[dict[str, Any]]:
             if not one.segment:
                 row["n_users"] = row.get("n_users", one.n_users)
             if not one.segment or one.segment in _SEGMENTS:
-                row |= _finite(_with_interval(one))
+                row |= _finite(with_interval(one))
         yield row
 
 
@@ -220,11 +214,6 @@ def write_events(path: Path, outcome: ReplayOutcome) -> None:
 
 def _whole(evaluation: Evaluation) -> dict[str, Estimate]:
     return {one.metric: one for one in evaluation.table if not one.segment}
-
-
-def _with_interval(one: Estimate) -> dict[str, float]:
-    ends = {f"{one.key}_ci_low": one.ci_low, f"{one.key}_ci_high": one.ci_high}
-    return {one.key: one.value, **ends}
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:

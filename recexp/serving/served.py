@@ -15,10 +15,10 @@ from recexp.errors import ConfigError
 from recexp.fitted import FittedModel
 from recexp.serving.catalogue import ItemSearch, UserSearch
 from recexp.serving.filters import ItemFilters
+from recexp.serving.policies import Policy, RefitEvery, policy_of, sentence
 from recexp.serving.profiles import Tastes
 from recexp.serving.reasons import Reasons
 from recexp.streaming.live import Answer, LiveModel
-from recexp.streaming.policies import Policy, RefitEvery, policy_of, sentence
 from recexp.tracking.records import RunReader
 from recexp.tracking.store import find_model
 

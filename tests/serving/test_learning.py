@@ -18,8 +18,8 @@ from recexp.algorithms.slim import SLIM
 from recexp.artifact import save
 from recexp.data.dataset import Dataset
 from recexp.fitted import FittedModel
+from recexp.serving.policies import RefitEvery
 from recexp.streaming.live import LiveModel
-from recexp.streaming.policies import RefitEvery
 from recexp.streaming.refit import Refit
 
 Start = Callable[..., Any]

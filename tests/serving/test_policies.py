@@ -11,7 +11,7 @@ from recexp.algorithms.ease import EASE
 from recexp.algorithms.implicit import ALS
 from recexp.algorithms.popularity import Popularity
 from recexp.errors import ConfigError
-from recexp.streaming.policies import RefitEvery, policy_of, sentence
+from recexp.serving.policies import RefitEvery, policy_of, sentence
 
 
 @pytest.mark.parametrize(
