@@ -155,7 +155,7 @@ _TYPES = signature(
 )
 
 
-def _nearest(  # type: ignore[no-untyped-def]
+def _nearest(  # type: ignore[no-untyped-def]  # numba infers types
     query_ptr,
     query_columns,
     column_ptr,

@@ -84,13 +84,13 @@ def _shift(n_rows: int, n_users: int) -> int:
     return max(0, (n_users - 1).bit_length() - part_bits)
 
 
-def count(user_idx, shift, counts):  # type: ignore[no-untyped-def]
+def count(user_idx, shift, counts):  # type: ignore[no-untyped-def]  # numba infers types
     """Add to `counts` how many rows each part has; a user's is `user >> shift`."""
     for row in range(len(user_idx)):
         counts[user_idx[row] >> shift] += 1
 
 
-def deal(  # type: ignore[no-untyped-def]
+def deal(  # type: ignore[no-untyped-def]  # numba infers types
     user_idx, item_idx, values, timestamps, shift, item_bits, places, keys, part_values, part_times
 ):
     """Write each row to the next place of its part, of which `places` has the first.
@@ -108,7 +108,7 @@ def deal(  # type: ignore[no-untyped-def]
             part_times[place] = timestamps[row]
 
 
-def sort(  # type: ignore[no-untyped-def]
+def sort(  # type: ignore[no-untyped-def]  # numba infers types
     keys, bounds, first_part, stop_part, shift, item_bits, user_idx, item_idx, values, timestamps
 ):
     """Put the rows of some parts in order; part p has the rows from `bounds[p]` on.

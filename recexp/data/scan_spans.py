@@ -27,7 +27,7 @@ SPANS = (
 )
 
 
-def spans(  # type: ignore[no-untyped-def]
+def spans(  # type: ignore[no-untyped-def]  # numba infers types
     buffer,
     last,
     delimiter,

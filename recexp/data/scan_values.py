@@ -18,7 +18,7 @@ MOMENTS = (
 )
 
 
-def encode(  # type: ignore[no-untyped-def]
+def encode(  # type: ignore[no-untyped-def]  # numba infers types
     buffer, starts, ends, begin, codes, seen, sizes, slots, hashes, pool_ends, pool
 ):
     """Write the code of each span from `begin` on, and mark whole numbers as seen.
@@ -83,7 +83,7 @@ def encode(  # type: ignore[no-untyped-def]
     return len(starts)
 
 
-def moments(buffer, starts, ends, values, forms):  # type: ignore[no-untyped-def]
+def moments(buffer, starts, ends, values, forms):  # type: ignore[no-untyped-def]  # numba infers types
     """Write the number, or the seconds since 1970 UTC, of each span and its form.
 
     What belongs to a span that starts at KNOWN stays.

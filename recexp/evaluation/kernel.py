@@ -28,7 +28,7 @@ _TYPES = signature(
 )
 
 
-def _collect(  # type: ignore[no-untyped-def]
+def _collect(  # type: ignore[no-untyped-def]  # numba infers types
     keys,
     counts,
     worst,

@@ -261,7 +261,7 @@ _TYPES = signature(
 )
 
 
-def _nearest_first(  # type: ignore[no-untyped-def]
+def _nearest_first(  # type: ignore[no-untyped-def]  # numba infers types
     similarities, nearest, starts, columns, residuals, most, fewest, means
 ):
     n, n_columns = similarities.shape[1], means.shape[1]
