@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -100,26 +100,18 @@ class FittedModel:
         None for an algorithm that gives no reasons (`Explains`).
         """
         if source == "popularity":
-            users = int(self._popularity[item])
-            return [{"text": f"chosen by {users:,} users", "weight": float(users), "users": users}]
+            return [chosen_by(int(self._popularity[item]))]
         if not isinstance(self.recommender, Explains):
             return []
         user = int(self.train.users.to_idx([user_id])[0])
-        return [self._reason(*one) for one in self.recommender.explain(user, item, n)]
+        titles = self.train.item_columns.get("title", ())
+        found = self.recommender.explain(user, item, n)
+        return [told(*one, self.train.items.ids, titles) for one in found]
 
     def title(self, item: int) -> str | None:
         """Return the title of the item at idx `item`, if it has one."""
         titles = self.train.item_columns.get("title")
         return titles[item] or None if titles is not None else None
-
-    def _reason(self, reason: str, weight: float) -> dict[str, Any]:
-        kind, _, text = reason.partition(":")
-        if kind == "item":
-            item = int(text)
-            id_ = self.train.items.ids[item]
-            return {"text": self.title(item) or str(id_), "weight": float(weight), "item": id_}
-        said = {"text": text or reason, "weight": float(weight)}
-        return said | ({"term": text} if kind == "term" else {})
 
     def similar(self, item_ids: Iterable[Any], k: int = 10) -> pd.DataFrame:
         """Return the k items most similar to each item: columns item, similar, rank, score.
@@ -157,6 +149,23 @@ class FittedModel:
         tie_rank = tie_order(self.train.n_items, derive(self.seed, "ties"))
         best = np.lexsort((tie_rank, -self._popularity))[:k].astype(np.int32)
         return best, self._popularity[best]
+
+
+def told(reason: str, weight: float, ids: Sequence[Any], titles: Sequence[str]) -> dict[str, Any]:
+    """Return a reason of `Explains.explain` in ids; `titles` may be fewer than `ids`."""
+    kind, _, text = reason.partition(":")
+    if kind == "item":
+        item = int(text)
+        title = titles[item] if item < len(titles) else ""
+        return {"text": title or str(ids[item]), "weight": float(weight), "item": ids[item]}
+    said = {"text": text or reason, "weight": float(weight)}
+    return said | ({"term": text} if kind == "term" else {})
+
+
+def chosen_by(users: int) -> dict[str, Any]:
+    """Return the reason for an item that so many users chose."""
+    one = "user" if users == 1 else "users"
+    return {"text": f"chosen by {users:,} {one}", "weight": float(users), "users": users}
 
 
 @dataclass(frozen=True, eq=False)

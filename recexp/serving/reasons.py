@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from recexp.algorithms.base import Explains, SimilarItems, Source
 from recexp.algorithms.item_item import heaviest
 from recexp.arrays import IdxArray
-from recexp.streaming.histories import history
+from recexp.fitted import chosen_by, told
 from recexp.streaming.live import Answer, LiveModel
 
 Reason: TypeAlias = dict[str, Any]
@@ -43,18 +41,13 @@ class Reasons:
         """Return the reasons for each item of the answer to a history: idx, values or None."""
         if answer.source is Source.FALLBACK:
             return [self._popular(item) for item in answer.items.tolist()]
-        train = self._live.model.train
-        liked = 1.0 if train.scale is None else train.scale[1]
-        filled = np.asarray([liked if one is None else one for one in values], np.float32)
-        n_items = self._live.learned.n_items
-        given = history(items, filled, n_items, explicit=train.explicit)
+        given = self._live.given(items, values)
         return self._similar(given.indices, given.data, answer.items)
 
     def _popular(self, item: int) -> list[Reason]:
         chosen = self._live.chosen
         users = int(chosen[item]) if item < len(chosen) else 0
-        one = "user" if users == 1 else "users"
-        return [{"text": f"chosen by {users:,} {one}", "weight": float(users), "users": users}]
+        return [chosen_by(users)]
 
     def _explained(self, recommender: Explains, user: int, items: IdxArray) -> list[list[Reason]]:
         version = self._live.learned.version
@@ -82,12 +75,5 @@ class Reasons:
         return reasons + [[] for _ in items[_MOST_ITEMS:]]
 
     def _told(self, reason: str, weight: float) -> Reason:
-        kind, _, text = reason.partition(":")
-        if kind == "item":
-            item = int(text)
-            id_ = self._live.histories.items.ids[item]
-            titles = self._live.model.train.item_columns.get("title", ())
-            title = titles[item] if item < len(titles) else ""
-            return {"text": title or str(id_), "weight": float(weight), "item": id_}
-        said = {"text": text or reason, "weight": float(weight)}
-        return said | ({"term": text} if kind == "term" else {})
+        titles = self._live.model.train.item_columns.get("title", ())
+        return told(reason, weight, self._live.histories.items.ids, titles)

@@ -64,13 +64,18 @@ class Meaning:
         """The kinds of events that can be taken."""
         return tuple(kind for kind in KINDS if kind != "rating" or self.scale is not None)
 
+    @property
+    def like(self) -> float:
+        """The value of a like."""
+        return 1.0 if self.scale is None else float(self.scale[1])
+
     def value(self, event: Event) -> float | None:
         """Return the value of the interaction that `event` is, None when it is none."""
         if event.kind == "rating":
             return event.value
         if event.kind == "dismiss" or (event.kind == "view" and self.scale is not None):
             return None
-        return 1.0 if self.scale is None else float(self.scale[1])
+        return self.like
 
     def check(self, event: Event) -> None:
         """Raise DataError, in one line, for an event that cannot be taken."""

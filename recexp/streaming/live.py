@@ -172,15 +172,19 @@ class LiveModel:
         if (at < 0).any():
             unknown = [id_ for id_, idx in zip(items, at.tolist(), strict=True) if idx < 0]
             raise DataError(f"unknown items in the history: {', '.join(map(repr, unknown[:5]))}")
-        scale = self.model.train.scale
-        liked = 1.0 if scale is None else scale[1]
-        filled = np.asarray([liked if one is None else one for one in values], np.float32)
-        given = history(at, filled, self.learned.n_items, explicit=self.model.train.explicit)
+        given = self.given(at, values)
         excluded = at if exclude_seen else _NOTHING
         folded = self._folded_in(given)
         if folded is None:
             return self._best(self._popularity.values, Source.FALLBACK, k, excluded, allowed)
         return self._best(folded, Source.FOLD_IN, k, excluded, allowed)
+
+    def given(self, items: IdxArray, values: Sequence[float | None]) -> Sparse:
+        """Return a history that is not kept as csr (1, n_items): idx, and values or None (like)."""
+        like = self.histories.meaning.like
+        filled = np.asarray([like if one is None else one for one in values], np.float32)
+        explicit = self.model.train.explicit
+        return history(items, filled, self.learned.n_items, explicit=explicit)
 
     def similar(self, item: Any, k: int) -> Answer:
         """Return the k items most similar to an item by id.
