@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -29,9 +28,10 @@ from recexp.evaluation.scoring import Scorer
 from recexp.plan import Plan, plan
 from recexp.provenance import provenance
 from recexp.recording import (
+    clear,
     closing_tags,
     ending,
-    keeping,
+    finish,
     opening,
     output_folder,
     size_mb,
@@ -176,13 +176,9 @@ def run_plan(plan: Plan) -> Result:
         metrics = headline(outcome)
         folder = write_files(output, plan, outcome, origin)
         metrics["model/size_mb"] = size_mb(folder / "model")
-        with keeping(folder):
-            tracked.log(Record(metrics=metrics, tags=closing_tags(outcome, folder), folder=folder))
-            run_id = tracked.end("FINISHED")
+        run_id = finish(tracked, Record(metrics, tags=closing_tags(outcome, folder)), folder)
     if run_id is not None:
-        shutil.rmtree(folder)
-        with contextlib.suppress(OSError):
-            output.rmdir()  # only if nothing else lies there
+        clear(folder, output)
     return Result(metrics, run_id, outcome, None if run_id else folder)
 
 

@@ -10,6 +10,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,20 @@ def keeping(folder: Path) -> Iterator[None]:
         yield
     except StorageError as error:
         raise StorageError(f"{error} (the results are kept in {folder})") from error
+
+
+def finish(tracked: TrackedRun, record: Record, folder: Path) -> str | None:
+    """Store the results that lie in `folder` with `record`, and close the run as FINISHED."""
+    with keeping(folder):
+        tracked.log(replace(record, folder=folder))
+        return tracked.end("FINISHED")
+
+
+def clear(folder: Path, output: Path) -> None:
+    """Remove the results that are stored, and their output folder if nothing else lies there."""
+    shutil.rmtree(folder)
+    with contextlib.suppress(OSError):
+        output.rmdir()
 
 
 def output_folder(folder: Path) -> Path:

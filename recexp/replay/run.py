@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +22,15 @@ from recexp.fitted import FittedModel
 from recexp.plan import Plan, plan
 from recexp.progress import progress
 from recexp.provenance import provenance
-from recexp.recording import config_hash, ending, keeping, new_folder, output_folder, size_mb
+from recexp.recording import (
+    clear,
+    config_hash,
+    ending,
+    finish,
+    new_folder,
+    output_folder,
+    size_mb,
+)
 from recexp.replay.record import ReplayResult, closing, config_of, opened, write
 from recexp.replay.settings import Settings, read_settings
 from recexp.replay.source import candidates_of, follow, incoming
@@ -147,20 +153,12 @@ def run_replay(settings: Settings, plan: Plan) -> ReplayResult:
             lambda empty: write(empty, settings, plan, outcome, origin, final, audited, steps),
         )
         metrics = replay_metrics(outcome) | {"model/size_mb": size_mb(folder / "model")}
-        with keeping(folder):
-            tracked.log(
-                Record(
-                    metrics=metrics,
-                    steps=window_metrics(outcome),
-                    tags=closing(settings, outcome, folder),
-                    folder=folder,
-                )
-            )
-            run_id = tracked.end("FINISHED")
+        record = Record(
+            metrics, steps=window_metrics(outcome), tags=closing(settings, outcome, folder)
+        )
+        run_id = finish(tracked, record, folder)
     if run_id is not None:
-        shutil.rmtree(folder)
-        with contextlib.suppress(OSError):
-            output.rmdir()  # only if nothing else lies there
+        clear(folder, output)
     return ReplayResult(metrics, run_id, outcome, None if run_id else folder)
 
 
